@@ -1,0 +1,43 @@
+/* Numbers for objects, such that a number that outlived its object finds nothing.
+ *
+ * An id is a slot and the generation of what lives there; slots are used again, ids are not. Ids
+ * travel to the outside and come back with an answer, when the object may be long gone. */
+#ifndef WORKER_BASE_SLOTS_H
+#define WORKER_BASE_SLOTS_H
+
+#include "worker/base/check.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+struct slot;
+
+struct slots {
+	struct slot *slots; /* Owned */
+	uint32_t capacity;
+	uint32_t used; /* Objects that are in */
+	uint32_t free; /* First of the chain of free slots */
+};
+
+/* No object ever has this id. */
+#define SLOTS_NONE UINT64_C(0)
+
+void slots_init(struct slots *s);
+void slots_close(struct slots *s);
+
+/* Keep 'object' (not NULL, borrowed) and return its id, or SLOTS_NONE when there is no memory. */
+uint64_t slots_put(struct slots *s, void *object) MUST_CHECK;
+
+/* The object with that id, or NULL when it is not in (any more). */
+void *slots_find(const struct slots *s, uint64_t id);
+
+/* Take the object out; its id finds nothing from now on. The id must be in. */
+void slots_remove(struct slots *s, uint64_t id);
+
+/* The slot part of an id: small, dense, and shared by no two objects at the same time. */
+static inline uint32_t slots_index(uint64_t id)
+{
+	return (uint32_t)id;
+}
+
+#endif

@@ -1,0 +1,28 @@
+/* A Kafka record as the core sees it: borrowed bytes and where they came from. */
+#ifndef WORKER_CORE_RECORD_H
+#define WORKER_CORE_RECORD_H
+
+#include "worker/base/bytes.h"
+#include "worker/base/instant.h"
+
+#include <stdint.h>
+
+struct record_header {
+	struct bytes name;
+	struct bytes value;
+	bool is_null; /* Kafka tells a null value from an empty one */
+};
+
+struct record {
+	struct bytes topic;
+	int32_t partition;
+	int64_t offset;
+	wall_t timestamp; /* As the producer or the broker set it; 0 when unknown */
+	bool has_key;
+	struct bytes key;
+	struct bytes value; /* Empty for a null value too */
+	const struct record_header *headers;
+	size_t n_headers;
+};
+
+#endif

@@ -1,0 +1,43 @@
+/* The Graph client: one POST …/participants/invite with its token and headers. Gives no meaning to
+ * the answer. */
+#ifndef WORKER_IO_GRAPH_H
+#define WORKER_IO_GRAPH_H
+
+#include "worker/core/answer.h"
+#include "worker/io/http.h"
+#include "worker/io/token.h"
+
+struct graph;
+
+struct graph_options {
+	const char
+	    *url; /* Service root, for example https://graph.microsoft.com/v1.0; no final slash */
+	duration_t timeout; /* For one request */
+};
+
+/* 'answer' is borrowed for the call. Fires exactly once for each graph_invite(), never from inside
+ * it. */
+typedef void (*graph_cb)(void *owner, uint64_t invite_id, const struct answer *answer);
+
+struct graph_invite {
+	uint64_t id;          /* Given back with the answer */
+	struct bytes call_id; /* Validated by the core: [A-Za-z0-9._~-]{1,128}, no "." or ".." */
+	struct bytes body;    /* JSON */
+	struct bytes client_request_id; /* A UUID for Graph's support people */
+};
+
+/* Borrows 'http' and 'token' until graph_close(). */
+struct graph *graph_new(struct http *http, struct token *token, uv_loop_t *loop,
+                        const struct graph_options *options, graph_cb cb, void *owner,
+                        struct err *err) MUST_CHECK;
+
+/* Send one invite; everything is copied. What cannot even be started is answered (later) as
+ * ANSWER_NOT_SENT. The token that Graph answered with 401 is dropped, so that the next request
+ * fetches a new one. */
+void graph_invite(struct graph *graph, const struct graph_invite *invite);
+
+/* Release it. No callback fires any more. Call after nothing is pending, or before http_close()
+ * ends what is. */
+void graph_close(struct graph *graph);
+
+#endif

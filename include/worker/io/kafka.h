@@ -1,0 +1,42 @@
+/* What consumer and publisher share: a librdkafka configuration built from the user's properties
+ * and ours. */
+#ifndef WORKER_IO_KAFKA_H
+#define WORKER_IO_KAFKA_H
+
+#include "worker/base/check.h"
+#include "worker/base/err.h"
+#include "worker/base/log.h"
+
+#include <librdkafka/rdkafka.h>
+#include <stdbool.h>
+#include <stddef.h>
+
+/* One librdkafka property, both borrowed. */
+struct kafka_property {
+	const char *name;
+	const char *value;
+};
+
+struct kafka_properties {
+	const struct kafka_property *list;
+	size_t count;
+};
+
+enum kafka_role { KAFKA_CONSUMER, KAFKA_PRODUCER };
+
+/* True when the worker sets this property itself and a user's value would break its promises;
+ * '*ret_why' then says so. */
+bool kafka_property_is_ours(const char *name, const char **ret_why);
+
+/* Try one property of the user's against the installed librdkafka. Used by `check`, so that nothing
+ * fails at run time. */
+int kafka_property_check(const char *name, const char *value, struct err *err) MUST_CHECK;
+
+/* A configuration of the user's properties with ours on top (ours win); properties that belong to
+ * the other role are left out. librdkafka's log lines go to 'log' from its own threads' queue. The
+ * caller owns the result. NULL on failure. */
+rd_kafka_conf_t *kafka_conf_new(enum kafka_role role, const struct kafka_properties *user,
+                                const struct kafka_property *ours, size_t n_ours,
+                                const struct log *log, struct err *err) MUST_CHECK;
+
+#endif

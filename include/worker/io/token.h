@@ -1,0 +1,57 @@
+/* The access token of the application: OAuth 2.0 client credentials (RFC 6749 section 4.4) with a
+ * secret.
+ *
+ * At most one fetch is in flight, whoever asks. A token is renewed 5 minutes before it expires
+ * while requests go on with the old one; a failed fetch is repeated after a growing pause, and what
+ * waits for it is told at once. */
+#ifndef WORKER_IO_TOKEN_H
+#define WORKER_IO_TOKEN_H
+
+#include "worker/base/log.h"
+#include "worker/base/metrics.h"
+#include "worker/io/http.h"
+
+struct token;
+
+struct token_options {
+	const char *login_url; /* Authority, for example https://login.microsoftonline.com */
+	const char *tenant_id;
+	const char *client_id;
+	const char *client_secret; /* Never logged */
+	const char *scope;         /* For example https://graph.microsoft.com/.default */
+	duration_t timeout;
+};
+
+/* Tells a waiting request that there is a token ('bearer' is "Bearer …", borrowed for the call),
+ * or, with NULL, that there is none and why. */
+typedef void (*token_cb)(void *owner, const char *bearer, const char *problem);
+
+/* One who waits for a token; memory of the caller, which keeps it until the callback or
+ * token_cancel(). */
+struct token_waiter {
+	struct token_waiter *prev, *next; /* Private */
+	void *owner;
+	token_cb cb;
+};
+
+/* Borrows 'http', 'log' and 'metrics' until token_close(); copies the options. */
+struct token *token_new(struct http *http, uv_loop_t *loop, const struct token_options *options,
+                        const struct log *log, struct metrics *metrics, struct err *err) MUST_CHECK;
+
+/* "Bearer …" when a valid token is at hand (borrowed until the loop runs again), else NULL. May
+ * start a renewal. */
+const char *token_peek(struct token *token);
+
+/* Wait for a token: the callback fires exactly once, later, never from inside this call. */
+void token_wait(struct token *token, struct token_waiter *waiter);
+
+/* Wait no more; a waiter that does not wait is allowed. */
+void token_cancel(struct token *token, struct token_waiter *waiter);
+
+/* Graph refused the token: forget it, unless a newer one than 'bearer' is already there. */
+void token_drop(struct token *token, const char *bearer);
+
+/* Waiters are told that it is over. Must be called before http_close(). */
+void token_close(struct token *token, void (*closed)(void *owner), void *owner);
+
+#endif

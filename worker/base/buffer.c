@@ -1,0 +1,181 @@
+/* Growing bytes with a ceiling: see buffer.h. */
+#include "worker/base/buffer.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#define FIRST_CAPACITY 256
+
+void buffer_init(struct buffer *b, size_t limit)
+{
+	*b = (struct buffer){ .limit = limit };
+}
+
+void buffer_close(struct buffer *b)
+{
+	free(b->data);
+	*b = (struct buffer){ 0 };
+}
+
+void buffer_clear(struct buffer *b)
+{
+	buffer_truncate(b, 0);
+}
+
+void buffer_truncate(struct buffer *b, size_t size)
+{
+	CHECK(size <= b->size);
+	b->size = size;
+	b->failed = false;
+	if (b->data)
+		b->data[size] = '\0';
+}
+
+/* Make room for 'more' bytes and a NUL; false, and failed from now on, when that cannot be. */
+static bool reserve(struct buffer *b, size_t more)
+{
+	size_t capacity = b->capacity ? b->capacity : FIRST_CAPACITY;
+	char *data;
+
+	if (b->failed || more > b->limit - b->size) {
+		b->failed = true;
+		return false;
+	}
+	if (b->size + more < b->capacity)
+		return true;
+	while (capacity <= b->size + more)
+		capacity *= 2;
+	data = realloc(b->data, capacity);
+	if (!data) {
+		b->failed = true;
+		return false;
+	}
+	b->data = data;
+	b->capacity = capacity;
+	return true;
+}
+
+void buffer_append(struct buffer *b, const void *data, size_t size)
+{
+	if (!reserve(b, size))
+		return;
+	if (size > 0)
+		memcpy(b->data + b->size, data, size);
+	b->size += size;
+	b->data[b->size] = '\0';
+}
+
+void buffer_append_bytes(struct buffer *b, struct bytes bytes)
+{
+	buffer_append(b, bytes.data, bytes.size);
+}
+
+void buffer_append_text(struct buffer *b, const char *text)
+{
+	buffer_append(b, text, strlen(text));
+}
+
+void buffer_append_char(struct buffer *b, char c)
+{
+	buffer_append(b, &c, 1);
+}
+
+void buffer_append_int(struct buffer *b, int64_t value)
+{
+	char digits[24];
+	char *p = digits + sizeof(digits);
+	uint64_t rest = value < 0 ? 0 - (uint64_t)value : (uint64_t)value;
+
+	do {
+		*--p = (char)('0' + rest % 10);
+		rest /= 10;
+	} while (rest > 0);
+	if (value < 0)
+		*--p = '-';
+	buffer_append(b, p, (size_t)(digits + sizeof(digits) - p));
+}
+
+void buffer_printf(struct buffer *b, const char *format, ...)
+{
+	va_list args;
+	int needed;
+
+	va_start(args, format);
+	needed = vsnprintf(NULL, 0, format, args);
+	va_end(args);
+	if (needed < 0 || !reserve(b, (size_t)needed))
+		return;
+	va_start(args, format);
+	vsnprintf(b->data + b->size, (size_t)needed + 1, format, args);
+	va_end(args);
+	b->size += (size_t)needed;
+}
+
+/* Bytes of the well-formed UTF-8 sequence (RFC 3629) at 'p', or 0 when there is none. */
+static size_t utf8_length(const unsigned char *p, size_t left)
+{
+	size_t length = p[0] < 0x80   ? 1
+	                : p[0] < 0xC2 ? 0
+	                : p[0] < 0xE0 ? 2
+	                : p[0] < 0xF0 ? 3
+	                : p[0] < 0xF5 ? 4
+	                              : 0;
+
+	if (length == 0 || length > left)
+		return 0;
+	for (size_t i = 1; i < length; i++)
+		if ((p[i] & 0xC0) != 0x80)
+			return 0;
+	if ((p[0] == 0xE0 && p[1] < 0xA0) || (p[0] == 0xED && p[1] > 0x9F) ||
+	    (p[0] == 0xF0 && p[1] < 0x90) || (p[0] == 0xF4 && p[1] > 0x8F))
+		return 0;
+	return length;
+}
+
+static void append_escaped(struct buffer *b, unsigned char c)
+{
+	static const char letters[] = {
+		['"'] = '"', ['\\'] = '\\', ['\n'] = 'n', ['\r'] = 'r', ['\t'] = 't'
+	};
+	char letter = c < sizeof(letters) ? letters[c] : '\0';
+
+	if (letter)
+		buffer_append(b, (char[]){ '\\', letter }, 2);
+	else
+		buffer_printf(b, "\\u%04x", c);
+}
+
+void buffer_append_json(struct buffer *b, struct bytes text)
+{
+	const unsigned char *p = (const unsigned char *)text.data;
+	size_t plain = 0; /* Start of what needs no change and is not yet copied */
+	size_t i = 0;
+
+	buffer_append_char(b, '"');
+	while (i < text.size) {
+		size_t length = utf8_length(p + i, text.size - i);
+
+		if (length > 0 && p[i] >= 0x20 && p[i] != '"' && p[i] != '\\' && p[i] != 0x7F) {
+			i += length;
+			continue;
+		}
+		buffer_append(b, p + plain, i - plain);
+		if (length == 0)
+			buffer_append_text(b, "\xEF\xBF\xBD");
+		else
+			append_escaped(b, p[i]);
+		plain = ++i;
+	}
+	if (text.size > plain)
+		buffer_append(b, p + plain, text.size - plain);
+	buffer_append_char(b, '"');
+}
+
+void buffer_append_json_text(struct buffer *b, const char *text)
+{
+	if (text)
+		buffer_append_json(b, bytes_of(text));
+	else
+		buffer_append_text(b, "null");
+}
