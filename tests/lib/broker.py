@@ -1,0 +1,172 @@
+"""A real Apache Kafka broker: one KRaft node on loopback, from Maven Central's jars."""
+
+import base64
+import fcntl
+import os
+import pathlib
+import shutil
+import subprocess
+import uuid
+
+from confluent_kafka.admin import AdminClient, NewTopic
+
+from process import NotReady, Process, free_port, listeners
+
+VERSIONS = {"3.9": "3.9.1", "4.1": "4.1.1"}
+SLF4J = "1.7.36"
+MAVEN_GOAL = "org.apache.maven.plugins:maven-dependency-plugin:3.6.1:copy-dependencies"
+POM = """<project xmlns="http://maven.apache.org/POM/4.0.0">
+  <modelVersion>4.0.0</modelVersion>
+  <groupId>invite-worker</groupId><artifactId>test-broker</artifactId><version>1</version>
+  <dependencies>
+    <dependency>
+      <groupId>org.apache.kafka</groupId><artifactId>kafka_2.13</artifactId>
+      <version>{kafka}</version>
+    </dependency>
+    <dependency>
+      <groupId>org.slf4j</groupId><artifactId>slf4j-simple</artifactId>
+      <version>{slf4j}</version>
+    </dependency>
+  </dependencies>
+</project>
+"""
+PROPERTIES = """process.roles=broker,controller
+node.id=1
+controller.quorum.voters=1@127.0.0.1:{controller}
+listeners=PLAINTEXT://127.0.0.1:{port},CONTROLLER://127.0.0.1:{controller}
+advertised.listeners=PLAINTEXT://127.0.0.1:{port}
+controller.listener.names=CONTROLLER
+listener.security.protocol.map=PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT
+log.dirs={data}
+auto.create.topics.enable=false
+num.partitions=1
+offsets.topic.num.partitions=1
+offsets.topic.replication.factor=1
+transaction.state.log.num.partitions=1
+transaction.state.log.replication.factor=1
+transaction.state.log.min.isr=1
+group.initial.rebalance.delay.ms=0
+group.min.session.timeout.ms=1000
+broker.heartbeat.interval.ms=500
+broker.session.timeout.ms=4000
+log.cleaner.dedupe.buffer.size=4194304
+controlled.shutdown.enable=false
+"""
+
+
+def cache_directory():
+    base = os.environ.get("XDG_CACHE_HOME") or pathlib.Path.home() / ".cache"
+    return pathlib.Path(base) / "invite-worker"
+
+
+def resolve(version):
+    """The directory with the jars of this version; fetched once, safe when several ask at a time."""
+    directory = cache_directory() / f"kafka-{version}"
+    directory.parent.mkdir(parents=True, exist_ok=True)
+    with open(f"{directory}.lock", "w", encoding="ascii") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if directory.is_dir():
+            return directory
+        work = pathlib.Path(f"{directory}.partial")
+        shutil.rmtree(work, ignore_errors=True)
+        work.mkdir()
+        (work / "pom.xml").write_text(POM.format(kafka=version, slf4j=SLF4J))
+        command = ["mvn", "-q", "-B", "-f", work / "pom.xml", MAVEN_GOAL]
+        command += ["-DincludeScope=runtime", f"-DoutputDirectory={work}"]
+        done = subprocess.run(
+            command, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=600, check=False
+        )
+        if done.returncode != 0:
+            raise NotReady(f"Maven could not fetch Kafka {version}:\n{done.stdout}{done.stderr}")
+        work.rename(directory)
+    return directory
+
+
+class Broker:
+    """Start it, stop it, kill it, start it again: the data and the port stay the same."""
+
+    def __init__(self, directory, version="3.9", overrides=None):
+        self.directory = pathlib.Path(directory)
+        self.directory.mkdir(parents=True, exist_ok=True)
+        self.version = VERSIONS.get(version, version)
+        self.jars = resolve(self.version)
+        self.port = free_port()
+        self.process = None
+        self._format(overrides or {})
+
+    @property
+    def bootstrap(self):
+        return f"127.0.0.1:{self.port}"
+
+    def _java(self, *argv):
+        options = ["-Xmx512m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1"]
+        options += ["-Dorg.slf4j.simpleLogger.defaultLogLevel=warn"]
+        options += ["-Dorg.slf4j.simpleLogger.showDateTime=true"]
+        return ["java", *options, "-cp", f"{self.jars}/*", *argv]
+
+    def _format(self, overrides):
+        self.properties = self.directory / "server.properties"
+        text = PROPERTIES.format(
+            port=self.port, controller=free_port(), data=self.directory / "data"
+        )
+        text += "".join(f"{name}={value}\n" for name, value in overrides.items())
+        self.properties.write_text(text)
+        cluster = self._cluster_id()
+        command = self._java("kafka.tools.StorageTool", "format", "-t", cluster, "-c")
+        done = subprocess.run(
+            [*command, self.properties], capture_output=True, text=True, timeout=60, check=False
+        )
+        if done.returncode != 0:
+            raise NotReady(f"the broker's storage could not be formatted:\n{done.stdout}{done.stderr}")
+
+    @staticmethod
+    def _cluster_id():
+        """A random UUID as the tool wants it; one that begins with a dash looks like an option."""
+        while True:
+            text = base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
+            if not text.startswith("-"):
+                return text
+
+    def start(self, seconds=60):
+        """Ready to serve when it returns, and it is our process that listens."""
+        command = self._java("kafka.Kafka", self.properties)
+        self.process = Process("kafka", command, self.directory / "kafka.log")
+        self.process.wait_for(
+            lambda: self.port in listeners(self.process.pid), seconds, "listens on its port"
+        )
+        admin = AdminClient({"bootstrap.servers": self.bootstrap, "log_level": 0})
+        self.process.wait_for(lambda: self._answers(admin), seconds, "answers a metadata request")
+        return self
+
+    @staticmethod
+    def _answers(admin):
+        try:
+            return bool(admin.list_topics(timeout=1).brokers)
+        except Exception:  # pylint: disable=broad-except
+            return False
+
+    def create_topics(self, topics, config=None):
+        """`topics`: partitions by name. Ready to be written when it returns."""
+        admin = AdminClient({"bootstrap.servers": self.bootstrap})
+        wanted = [NewTopic(name, count, 1, config=config or {}) for name, count in topics.items()]
+        for future in admin.create_topics(wanted, operation_timeout=30).values():
+            future.result(60)
+
+        def has_leaders():
+            known = admin.list_topics(timeout=5).topics
+            return all(
+                name in known
+                and len(known[name].partitions) == count
+                and all(part.leader >= 0 for part in known[name].partitions.values())
+                for name, count in topics.items()
+            )
+
+        self.process.wait_for(has_leaders, 30, "has leaders for the new topics")
+
+    def stop(self):
+        if self.process:
+            self.process.stop()
+
+    def kill(self):
+        if self.process:
+            self.process.kill()

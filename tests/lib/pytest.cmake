@@ -1,0 +1,22 @@
+# worker_pytest(file LABEL label [NAME name] [TIMEOUT seconds] [LONG] [SERIAL] [ENVIRONMENT A=B …]):
+# one file of Python tests, one ctest entry. SERIAL: nothing else runs meanwhile (it measures time).
+function(worker_pytest file)
+  cmake_parse_arguments(arg "LONG;SERIAL" "LABEL;NAME;TIMEOUT" "ENVIRONMENT" ${ARGN})
+  if(NOT arg_NAME)
+    set(arg_NAME ${file})
+  endif()
+  if(NOT arg_TIMEOUT)
+    set(arg_TIMEOUT 180)
+  endif()
+  set(name ${arg_LABEL}/${arg_NAME})
+  set(labels ${arg_LABEL})
+  if(arg_LONG)
+    list(APPEND labels long)
+  endif()
+  add_test(NAME ${name}
+           COMMAND /usr/bin/python3 -m pytest -q -rs -p no:cacheprovider
+                   ${CMAKE_CURRENT_SOURCE_DIR}/${file}.py)
+  set_tests_properties(${name} PROPERTIES
+    LABELS "${labels}" TIMEOUT ${arg_TIMEOUT} RUN_SERIAL "${arg_SERIAL}"
+    ENVIRONMENT "WORKER_BIN=${CMAKE_BINARY_DIR}/bin;PYTHONDONTWRITEBYTECODE=1;${arg_ENVIRONMENT}")
+endfunction()
