@@ -15,7 +15,7 @@ from process import NotReady, Process, free_port, listeners
 VERSIONS = {"3.9": "3.9.1", "4.1": "4.1.1"}
 SLF4J = "1.7.36"
 MAVEN_GOAL = "org.apache.maven.plugins:maven-dependency-plugin:3.6.1:copy-dependencies"
-POM = """<project xmlns="http://maven.apache.org/POM/4.0.0">
+POM = """<project>
   <modelVersion>4.0.0</modelVersion>
   <groupId>invite-worker</groupId><artifactId>test-broker</artifactId><version>1</version>
   <dependencies>
@@ -54,6 +54,11 @@ controlled.shutdown.enable=false
 """
 
 
+def run(command, seconds):
+    options = {"stdin": subprocess.DEVNULL, "capture_output": True, "text": True}
+    return subprocess.run(command, timeout=seconds, check=False, **options)
+
+
 def cache_directory():
     base = os.environ.get("XDG_CACHE_HOME") or pathlib.Path.home() / ".cache"
     return pathlib.Path(base) / "invite-worker"
@@ -73,11 +78,10 @@ def resolve(version):
         (work / "pom.xml").write_text(POM.format(kafka=version, slf4j=SLF4J))
         command = ["mvn", "-q", "-B", "-f", work / "pom.xml", MAVEN_GOAL]
         command += ["-DincludeScope=runtime", f"-DoutputDirectory={work}"]
-        done = subprocess.run(
-            command, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=600, check=False
-        )
+        done = run(command, 600)
         if done.returncode != 0:
-            raise NotReady(f"Maven could not fetch Kafka {version}:\n{done.stdout}{done.stderr}")
+            said = done.stdout + done.stderr
+            raise NotReady(f"Maven could not fetch Kafka {version}:\n{said}")
         work.rename(directory)
     return directory
 
@@ -113,11 +117,9 @@ class Broker:
         self.properties.write_text(text)
         cluster = self._cluster_id()
         command = self._java("kafka.tools.StorageTool", "format", "-t", cluster, "-c")
-        done = subprocess.run(
-            [*command, self.properties], capture_output=True, text=True, timeout=60, check=False
-        )
+        done = run([*command, self.properties], 60)
         if done.returncode != 0:
-            raise NotReady(f"the broker's storage could not be formatted:\n{done.stdout}{done.stderr}")
+            raise NotReady(f"the storage was not formatted:\n{done.stdout}{done.stderr}")
 
     @staticmethod
     def _cluster_id():

@@ -19,7 +19,7 @@ class NotReady(Exception):
 
 
 def die_with_parent():
-    """Run between fork and exec: the kernel kills the child when the thread that started it ends."""
+    """Run between fork and exec: the kernel kills the child when its starter ends."""
     LIBC.prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
 
 
@@ -67,7 +67,7 @@ def listeners(pid):
 class Process:
     """One child with both its outputs in one log file; optionally its stdout is read line by line."""
 
-    def __init__(self, name, argv, log_path, env=None, read_stdout=False, keep_stdin=False, cwd=None):
+    def __init__(self, name, argv, log_path, env=None, read_stdout=False, keep_stdin=False):
         self.name = name
         self.log_path = pathlib.Path(log_path)
         self.lines = queue.Queue()
@@ -78,7 +78,6 @@ class Process:
                 stdout=subprocess.PIPE if read_stdout else log,
                 stderr=log,
                 env=env,
-                cwd=cwd,
                 start_new_session=True,
                 preexec_fn=die_with_parent,
             )
@@ -102,7 +101,8 @@ class Process:
         try:
             line = self.lines.get(timeout=seconds)
         except queue.Empty:
-            raise NotReady(f"{self.name} printed nothing within {seconds} s\n{self.tail()}") from None
+            message = f"{self.name} printed nothing within {seconds} s\n{self.tail()}"
+            raise NotReady(message) from None
         if line is None:
             raise NotReady(f"{self.name} ended (status {self.popen.wait()})\n{self.tail()}")
         return line
@@ -119,7 +119,8 @@ class Process:
 
         def check():
             if not self.running():
-                raise NotReady(f"{self.name} ended (status {self.popen.returncode})\n{self.tail()}")
+                status = self.popen.returncode
+                raise NotReady(f"{self.name} ended (status {status})\n{self.tail()}")
             return condition()
 
         return wait_until(check, seconds, lambda: f"{self.name}: {what}\n{self.tail()}")
