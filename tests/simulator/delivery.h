@@ -1,0 +1,24 @@
+/* Putting an answer on the wire, well or badly: late, in drips, cut, or as a reset connection. */
+#ifndef SIMULATOR_DELIVERY_H
+#define SIMULATOR_DELIVERY_H
+
+#include "simulator/exchange.h"
+
+struct deliveries {
+	struct exchange *waiting; /* Suspended until a timer fires */
+};
+
+/* Deliver what exchange_handle() prepared, at once or after its delay. The result is for
+ * libmicrohttpd. */
+enum MHD_Result delivery_start(struct exchange *exchange);
+
+/* libmicrohttpd asks again, after a delay. */
+enum MHD_Result delivery_resume(struct exchange *exchange);
+
+/* Wake all that wait, so that their connections can be closed. */
+void deliveries_abort(struct deliveries *deliveries);
+
+/* How an answer ended that libmicrohttpd sent to its end, or did not. */
+enum exchange_end delivery_end(const struct exchange *exchange, bool complete);
+
+#endif
