@@ -1,0 +1,32 @@
+/* The command line: what is asked for, and the commands that need no running worker. */
+#ifndef WORKER_CLI_H
+#define WORKER_CLI_H
+
+#include "worker/config.h"
+
+enum cli_command { CLI_RUN, CLI_CHECK, CLI_HELP };
+
+/* All borrowed from argv. */
+struct cli_arguments {
+	enum cli_command command;
+	const char *config_path; /* Of run and check; never NULL for them */
+	const char *topic;       /* Of help; NULL: the general help */
+};
+
+/* Read the arguments. --help and --version print and exit with 0, a mistake prints and exits
+ * with 64. */
+void cli_parse(int argc, char *argv[], struct cli_arguments *ret);
+
+/* Load the configuration for `run` or `check`; problems go to standard error. Returns 0 and '*ret',
+ * or 78. */
+int cli_load(const struct cli_arguments *arguments, char *const environ[],
+             struct config **ret) MUST_CHECK;
+
+/* `check`: problems on standard error, the verdict on standard output. Returns the exit code, 0
+ * or 78. */
+int cli_check(const struct cli_arguments *arguments, char *const environ[]) MUST_CHECK;
+
+/* `help`: the topic, or the general help. Returns the exit code. */
+int cli_help(const struct cli_arguments *arguments) MUST_CHECK;
+
+#endif

@@ -1,0 +1,124 @@
+/* Every option of the configuration file, declared once.
+ *
+ * OPTION(section, name, type, need, default, least, most, text): values are written as in the file.
+ * 'least' and 'most' bound a number or a duration, the length of a TEXT or NAME, or the items of
+ * NAMES; a CHOICE lists its words in 'most'. The fields of struct config, the loader, the
+ * environment's names, --help, the JSON Schema, the example and the table in config/README.md
+ * follow from these rows; worker/config/reference.c prints the last four. */
+#ifndef WORKER_OPTIONS_H
+#define WORKER_OPTIONS_H
+
+#define OPTIONS_SECTIONS(SECTION)                                                                  \
+	SECTION(topics, "Kafka topics. They must exist, or the broker must create them.")          \
+	SECTION(consumer, "Membership in the consumer group.")                                     \
+	SECTION(commands, "Which commands are taken, and what of them goes into the reply.")       \
+	SECTION(batch, "Commands of one call that share a request.")                               \
+	SECTION(rate, "Token buckets: a rate, and a burst that may be sent at once.")              \
+	SECTION(retry, "What happens after a request that was throttled or failed.")               \
+	SECTION(queue, "Bounds that pause a partition until half of its work is done.")            \
+	SECTION(graph, "Microsoft Graph and the connections to it.")                               \
+	SECTION(login, "The application's access token (OAuth 2.0 client credentials).")           \
+	SECTION(admin, "The HTTP server with /livez, /readyz and /metrics.")                       \
+	SECTION(drain, "The end of the service.")                                                  \
+	SECTION(log, "Lines on standard error.")
+
+#define OPTIONS_topics(OPTION)                                                                     \
+	OPTION(topics, commands, NAME, OPTIONAL, "invite-commands", "1", "249",                    \
+	       "Topic that commands are read from.")                                               \
+	OPTION(topics, replies, NAME, OPTIONAL, "invite-replies", "1", "249",                      \
+	       "Topic that replies are written to.")                                               \
+	OPTION(topics, dead_letters, NAME, OPTIONAL, "invite-dead-letters", "1", "249",            \
+	       "Topic that gets an exact copy of each command that is not valid.")
+#define OPTIONS_consumer(OPTION)                                                                   \
+	OPTION(consumer, group, TEXT, OPTIONAL, "invite-worker", "1", "255",                       \
+	       "Consumer group; its workers share the partitions.")                                \
+	OPTION(                                                                                    \
+	    consumer, instance_id, TEXT, OPTIONAL, "", "0", "249",                                 \
+	    "Stable name of this worker's slot (static membership); a restart keeps its place.")   \
+	OPTION(consumer, session_timeout, DURATION, OPTIONAL, "10s", "1s", "10m",                  \
+	       "After this silence the group gives the worker's partitions to others.")            \
+	OPTION(consumer, commit_interval, DURATION, OPTIONAL, "200ms", "10ms", "10s",              \
+	       "Least time between two commits of offsets while work goes on.")                    \
+	OPTION(consumer, batch, COUNT, OPTIONAL, "500", "1", "10000",                              \
+	       "Most records taken in one turn of the event loop.")
+#define OPTIONS_commands(OPTION)                                                                   \
+	OPTION(commands, require_key, BOOL, OPTIONAL, "true", "", "",                              \
+	       "Reject a record whose key is not its callId; false gives up order per call.")      \
+	OPTION(commands, max_age, DURATION, OPTIONAL, "1h", "0", "8760h",                          \
+	       "Commands whose record is older are answered as expired; 0: no limit.")             \
+	OPTION(commands, copy_headers, NAMES, OPTIONAL, "traceparent,tracestate,correlation-id",   \
+	       "0", "32", "Record headers that are copied from a command to its reply.")           \
+	OPTION(commands, reply_topics, NAMES, OPTIONAL, "", "0", "32",                             \
+	       "Topics that a command may name in its reply-topic header.")
+#define OPTIONS_batch(OPTION)                                                                      \
+	OPTION(batch, window, DURATION, OPTIONAL, "20ms", "0", "10s",                              \
+	       "How long the first command of a batch waits for company; 0: not at all.")          \
+	OPTION(batch, max_participants, COUNT, OPTIONAL, "5", "1", "5",                            \
+	       "Most participants in one request; Graph documents at most 5.")                     \
+	OPTION(batch, phones_alone, BOOL, OPTIONAL, "true", "", "",                                \
+	       "Send each phone participant in a request of its own.")
+#define OPTIONS_rate(OPTION)                                                                       \
+	OPTION(rate, call, RATE, OPTIONAL, "5", "0.01", "1000",                                    \
+	       "Requests per second for one call.")                                                \
+	OPTION(rate, call_burst, COUNT, OPTIONAL, "5", "1", "10000",                               \
+	       "Requests that a call may send at once after a pause.")                             \
+	OPTION(rate, application, RATE, OPTIONAL, "3000", "0.01", "100000",                        \
+	       "Requests per second for the application, all its workers together.")               \
+	OPTION(rate, application_burst, COUNT, OPTIONAL, "5000", "1", "1000000",                   \
+	       "Requests that the application may send at once after a pause.")
+#define OPTIONS_retry(OPTION)                                                                      \
+	OPTION(retry, base, DURATION, OPTIONAL, "1s", "10ms", "1m",                                \
+	       "First pause after a throttling answer that names none; it doubles from there.")    \
+	OPTION(retry, cap, DURATION, OPTIONAL, "60s", "10ms", "1h",                                \
+	       "Longest pause that the doubling reaches.")                                         \
+	OPTION(retry, max_hold, DURATION, OPTIONAL, "5m", "1s", "24h",                             \
+	       "A command that is held back longer is answered as failed.")                        \
+	OPTION(retry, settle, DURATION, OPTIONAL, "20s", "0", "10m",                               \
+	       "Rest of a call after a request of which nobody knows whether it had an effect.")   \
+	OPTION(retry, call_grace, DURATION, OPTIONAL, "2s", "0", "1m",                             \
+	       "How long a call that Graph does not know yet may take to appear.")
+#define OPTIONS_queue(OPTION)                                                                      \
+	OPTION(queue, commands_per_partition, COUNT, OPTIONAL, "2000", "1", "100000",              \
+	       "Most commands of one partition without a reply.")                                  \
+	OPTION(queue, offsets_per_partition, COUNT, OPTIONAL, "8000", "1", "1000000",              \
+	       "Most offsets from a partition's first unanswered command to its newest.")
+#define OPTIONS_graph(OPTION)                                                                      \
+	OPTION(graph, url, URL, OPTIONAL, "https://graph.microsoft.com/v1.0", "1", "2048",         \
+	       "Root of the service; national clouds have their own.")                             \
+	OPTION(graph, timeout, DURATION, OPTIONAL, "10s", "100ms", "5m",                           \
+	       "For one request, from its start to the whole answer.")                             \
+	OPTION(graph, connect_timeout, DURATION, OPTIONAL, "3s", "10ms", "1m",                     \
+	       "For looking up the name, connecting and TLS together.")                            \
+	OPTION(graph, max_in_flight, COUNT, OPTIONAL, "256", "1", "10000",                         \
+	       "Most requests sent and not answered.")                                             \
+	OPTION(graph, max_connections, COUNT, OPTIONAL, "256", "1", "10000",                       \
+	       "Most connections to one host.")                                                    \
+	OPTION(graph, ca_file, FILE, OPTIONAL, "", "0", "4095",                                    \
+	       "PEM file of the authorities to trust; empty: those of the system.")                \
+	OPTION(graph, proxy, URL, OPTIONAL, "", "0", "2048",                                       \
+	       "HTTP proxy; empty: none, whatever the environment says.")
+#define OPTIONS_login(OPTION)                                                                      \
+	OPTION(login, url, URL, OPTIONAL, "https://login.microsoftonline.com", "1", "2048",        \
+	       "Authority that issues tokens; national clouds have their own.")                    \
+	OPTION(login, tenant_id, NAME, REQUIRED, "", "1", "255",                                   \
+	       "Directory (tenant) in which the application signs in: its id or domain.")          \
+	OPTION(login, client_id, NAME, REQUIRED, "", "1", "255", "Id of the application.")         \
+	OPTION(login, client_secret, SECRET, REQUIRED, "", "1", "16384",                           \
+	       "Secret of the application.")                                                       \
+	OPTION(login, scope, TEXT, OPTIONAL, "", "0", "2048",                                      \
+	       "Scope of the token; empty: that of the host in graph.url, /.default.")             \
+	OPTION(login, timeout, DURATION, OPTIONAL, "10s", "100ms", "2m",                           \
+	       "For one request for a token.")
+#define OPTIONS_admin(OPTION)                                                                      \
+	OPTION(admin, enabled, BOOL, OPTIONAL, "true", "", "", "Whether the server runs.")         \
+	OPTION(admin, address, ADDRESS, OPTIONAL, "127.0.0.1", "2", "45",                          \
+	       "IPv4 or IPv6 address to listen on; 0.0.0.0 opens it to every interface.")          \
+	OPTION(admin, port, COUNT, OPTIONAL, "9464", "0", "65535", "Port; 0: the kernel chooses.")
+#define OPTIONS_drain(OPTION)                                                                      \
+	OPTION(drain, timeout, DURATION, OPTIONAL, "25s", "0", "10m",                              \
+	       "After SIGTERM: how long work in hand may take to end.")
+#define OPTIONS_log(OPTION)                                                                        \
+	OPTION(log, level, CHOICE, OPTIONAL, "info", "", "error,warn,info,debug",                  \
+	       "Most talkative level that is written.")
+
+#endif

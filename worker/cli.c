@@ -1,0 +1,220 @@
+/* The command line: see cli.h. */
+#include "worker/cli.h"
+#include "worker/base/buffer.h"
+#include "worker/base/metrics.h"
+#include "worker/config/reference.h"
+
+#include <argp.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sysexits.h>
+
+#define PAGE_MAX ((size_t)1024 * 1024)
+
+static const struct {
+	const char *name;
+	enum cli_command command;
+} commands[] = {
+	{ "run", CLI_RUN },
+	{ "check", CLI_CHECK },
+	{ "help", CLI_HELP },
+};
+
+static const struct {
+	const char *name;
+	void (*write)(struct buffer *out);
+} topics[] = {
+	{ "options", reference_write_options },
+	{ "schema", reference_write_schema },
+	{ "example", reference_write_example },
+	{ "metrics", metrics_write_reference },
+};
+
+static const char usage[] = "run -c FILE\ncheck -c FILE\nhelp [options|schema|example|metrics]";
+
+static const char description[] =
+    "Reads invite commands from Kafka, sends them to Microsoft Graph and replies on Kafka.\n\n"
+    "Commands:\n"
+    "  run      Run the service until SIGTERM or SIGINT\n"
+    "  check    Report every mistake of a configuration; contacts nothing\n"
+    "  help     Print this, the options, their schema, an example, or the metrics\n\n"
+    "Options of the command line:\v";
+
+static const char after_options[] =
+    "Options of the configuration file. SECTION.NAME can also be set by the environment's "
+    "INVITE_WORKER_SECTION_NAME.\n\n";
+
+static const char exit_codes[] =
+    "\nExit codes: 0 success, 64 usage, 69 unavailable, 75 work was left when the drain's time "
+    "was over, 77 refused, 78 configuration.";
+
+/* The part of --help that follows from the table. argp frees what is returned. */
+static char *help_filter(int key, const char *text, void *input)
+{
+	struct buffer out;
+
+	(void)input;
+	if (key != ARGP_KEY_HELP_POST_DOC)
+		return (char *)(uintptr_t)text;
+	buffer_init(&out, PAGE_MAX);
+	buffer_append_text(&out, after_options);
+	reference_write_help(&out);
+	buffer_append_text(&out, exit_codes);
+	CHECK(buffer_ok(&out));
+	return out.data;
+}
+
+static void set_command(struct argp_state *state, struct cli_arguments *arguments, const char *name)
+{
+	for (size_t i = 0; i < sizeof(commands) / sizeof(commands[0]); i++) {
+		if (strcmp(commands[i].name, name) == 0) {
+			arguments->command = commands[i].command;
+			return;
+		}
+	}
+	argp_error(state, "there is no command '%s'", name);
+}
+
+static void set_argument(struct argp_state *state, struct cli_arguments *arguments, char *text)
+{
+	if (state->arg_num == 0)
+		set_command(state, arguments, text);
+	else if (state->arg_num == 1 && arguments->command == CLI_HELP)
+		arguments->topic = text;
+	else
+		argp_error(state, "'%s' is one argument too many", text);
+}
+
+static void check_complete(struct argp_state *state, const struct cli_arguments *arguments)
+{
+	if (state->arg_num == 0)
+		argp_error(state, "a command is missing");
+	else if (arguments->command != CLI_HELP && !arguments->config_path)
+		argp_error(state, "-c FILE is missing");
+	else if (arguments->command == CLI_HELP && arguments->config_path)
+		argp_error(state, "help takes no -c");
+}
+
+static error_t parse(int key, char *text, struct argp_state *state)
+{
+	struct cli_arguments *arguments = state->input;
+
+	switch (key) {
+	case 'c':
+		if (arguments->config_path)
+			argp_error(state, "-c stands there twice");
+		arguments->config_path = text;
+		return 0;
+	case 'V':
+		fprintf(state->out_stream, "invite-worker %s\n", WORKER_VERSION);
+		exit(EX_OK);
+	case ARGP_KEY_ARG:
+		set_argument(state, arguments, text);
+		return 0;
+	case ARGP_KEY_END:
+		check_complete(state, arguments);
+		return 0;
+	default:
+		return ARGP_ERR_UNKNOWN;
+	}
+}
+
+static const struct argp_option options[] = {
+	{ "config", 'c', "FILE", 0, "The configuration file (YAML)", 0 },
+	{ "version", 'V', NULL, 0, "Print the version", -1 },
+	{ NULL, 0, NULL, 0, NULL, 0 },
+};
+
+static const struct argp argp = {
+	.options = options,
+	.parser = parse,
+	.args_doc = usage,
+	.doc = description,
+	.help_filter = help_filter,
+};
+
+void cli_parse(int argc, char *argv[], struct cli_arguments *ret)
+{
+	*ret = (struct cli_arguments){ 0 };
+	if (argp_parse(&argp, argc, argv, 0, NULL, ret) != 0)
+		exit(EX_USAGE);
+}
+
+static int load(const struct cli_arguments *arguments, char *const environ[], struct config **ret,
+                struct problems *problems)
+{
+	int result = config_load(arguments->config_path, environ, ret, problems);
+
+	problems_print(problems, stderr, arguments->config_path);
+	return result == 0 ? EX_OK : EX_CONFIG;
+}
+
+int cli_load(const struct cli_arguments *arguments, char *const environ[], struct config **ret)
+{
+	struct problems problems;
+	int code;
+
+	problems_init(&problems);
+	code = load(arguments, environ, ret, &problems);
+	problems_close(&problems);
+	return code;
+}
+
+static const char *plural(size_t n)
+{
+	return n == 1 ? "" : "s";
+}
+
+int cli_check(const struct cli_arguments *arguments, char *const environ[])
+{
+	struct config *config = NULL;
+	struct problems problems;
+	int code;
+
+	problems_init(&problems);
+	code = load(arguments, environ, &config, &problems);
+	config_free(config);
+	if (code == EX_OK)
+		printf("%s: ok", arguments->config_path);
+	else
+		printf("%s: %zu mistake%s", arguments->config_path, problems.mistakes,
+		       plural(problems.mistakes));
+	if (problems.warnings)
+		printf(", %zu warning%s", problems.warnings, plural(problems.warnings));
+	putchar('\n');
+	problems_close(&problems);
+	return fflush(stdout) == 0 ? code : EX_IOERR;
+}
+
+static int print_topic(void (*write)(struct buffer *out))
+{
+	struct buffer out;
+	bool written;
+
+	buffer_init(&out, PAGE_MAX);
+	write(&out);
+	CHECK(buffer_ok(&out));
+	written = fwrite(out.data, 1, out.size, stdout) == out.size && fflush(stdout) == 0;
+	buffer_close(&out);
+	return written ? EX_OK : EX_IOERR;
+}
+
+static int print_general_help(void)
+{
+	char name[] = "invite-worker";
+
+	argp_help(&argp, stdout, ARGP_HELP_STD_HELP & ~(unsigned)ARGP_HELP_EXIT_OK, name);
+	return EX_OK;
+}
+
+int cli_help(const struct cli_arguments *arguments)
+{
+	if (!arguments->topic)
+		return print_general_help();
+	for (size_t i = 0; i < sizeof(topics) / sizeof(topics[0]); i++) {
+		if (strcmp(topics[i].name, arguments->topic) == 0)
+			return print_topic(topics[i].write);
+	}
+	fprintf(stderr, "invite-worker: help knows options, schema, example and metrics\n");
+	return EX_USAGE;
+}

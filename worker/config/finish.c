@@ -1,0 +1,144 @@
+/* What is left once file and environment were read: secrets, values that follow from others, and
+ * checks across options. */
+#include "worker/config/loader.h"
+#include "worker/url.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* Graph's published limit for one application. */
+#define GRAPH_REQUESTS 50000
+#define GRAPH_SECONDS  15
+
+static void report(struct loader *l, enum severity severity, enum option_position at,
+                   const char *message)
+{
+	char path[OPTION_NAME_SIZE];
+
+	option_path(option_at(at), path);
+	problems_add(l->problems, severity, &l->places[at], path, "%s", message);
+}
+
+static bool is_given(const struct place *place)
+{
+	return place->line || place->variable[0];
+}
+
+/* An option that was given, but wrongly, has had its message already. */
+static void check_required(struct loader *l)
+{
+	static const struct place nowhere = { 0 };
+	char path[OPTION_NAME_SIZE], variable[OPTION_NAME_SIZE];
+
+	for (size_t at = 0; at < OPTIONS_COUNT; at++) {
+		const struct config_option *o = option_at(at);
+
+		if (o->need != OPTION_REQUIRED || is_given(&l->places[at]))
+			continue;
+		option_path(o, path);
+		option_variable(o, variable);
+		problems_add(l->problems, SEVERITY_MISTAKE, &nowhere, path,
+		             "is required: in the file, or as %s in the environment", variable);
+	}
+}
+
+static void fetch_secrets(struct loader *l)
+{
+	char path[OPTION_NAME_SIZE];
+
+	for (size_t at = 0; at < OPTIONS_COUNT; at++) {
+		const struct config_option *o = option_at(at);
+		const struct given *given = &l->secrets[at];
+		struct config_secret *secret;
+
+		if (o->type != OPTION_SECRET || given->source == GIVEN_NOT)
+			continue;
+		option_path(o, path);
+		secret = option_field(o, l->config);
+		secret->text = given_fetch(l, given, path, strtoul(o->most, NULL, 10));
+		if (given->source == GIVEN_LITERAL && given->place.line)
+			problems_add(l->problems, SEVERITY_WARNING, &given->place, path,
+			             "a secret stands in the file; better use %s_file or "
+			             "%s_credential",
+			             o->name, o->name);
+	}
+}
+
+static void check_url(struct loader *l, enum option_position at, const char *url)
+{
+	if (strncmp(url, "http://", 7) == 0 && !url_is_loopback(url))
+		report(l, SEVERITY_WARNING, at,
+		       "http:// to another machine: secret and token travel in clear");
+}
+
+static void set_scope(struct config *config)
+{
+	const char *url = config->graph.url;
+
+	if (config->login.scope)
+		return;
+	CHECK(asprintf(&config->login.scope, "%.*s/.default", (int)url_origin_size(url), url) >= 0);
+}
+
+static bool same(const char *a, const char *b)
+{
+	return strcmp(a, b) == 0;
+}
+
+/* The worker must not read what it writes: each record would beget the next. */
+static void check_topics(struct loader *l)
+{
+	const struct config *c = l->config;
+
+	if (same(c->topics.replies, c->topics.commands))
+		report(l, SEVERITY_MISTAKE, OPTION_AT_topics_replies,
+		       "is the same topic as topics.commands");
+	if (same(c->topics.dead_letters, c->topics.commands))
+		report(l, SEVERITY_MISTAKE, OPTION_AT_topics_dead_letters,
+		       "is the same topic as topics.commands");
+	for (size_t i = 0; i < c->commands.reply_topics.count; i++) {
+		if (same(c->commands.reply_topics.list[i], c->topics.commands))
+			report(l, SEVERITY_MISTAKE, OPTION_AT_commands_reply_topics,
+			       "contains the topic of topics.commands");
+	}
+}
+
+static void check_rate(struct loader *l)
+{
+	const struct config *c = l->config;
+	double most = c->rate.application_burst + c->rate.application * GRAPH_SECONDS;
+	bool burst = is_given(&l->places[OPTION_AT_rate_application_burst]);
+
+	if (most > GRAPH_REQUESTS)
+		report(l, SEVERITY_WARNING,
+		       burst ? OPTION_AT_rate_application_burst : OPTION_AT_rate_application,
+		       "rate.application_burst + 15 x rate.application is over 50000, the number "
+		       "of requests that Graph allows an application in 15 s");
+}
+
+static void check_relations(struct loader *l)
+{
+	const struct config *c = l->config;
+
+	if (c->retry.base.us > c->retry.cap.us)
+		report(l, SEVERITY_MISTAKE, OPTION_AT_retry_cap, "is shorter than retry.base");
+	if (c->graph.connect_timeout.us > c->graph.timeout.us)
+		report(l, SEVERITY_WARNING, OPTION_AT_graph_connect_timeout,
+		       "is longer than graph.timeout, which ends the request first");
+	if (c->queue.offsets_per_partition < c->queue.commands_per_partition)
+		report(l, SEVERITY_MISTAKE, OPTION_AT_queue_offsets_per_partition,
+		       "is less than queue.commands_per_partition");
+}
+
+void loader_finish(struct loader *l)
+{
+	check_required(l);
+	fetch_secrets(l);
+	check_url(l, OPTION_AT_graph_url, l->config->graph.url);
+	check_url(l, OPTION_AT_login_url, l->config->login.url);
+	set_scope(l->config);
+	check_topics(l);
+	check_rate(l);
+	check_relations(l);
+}
