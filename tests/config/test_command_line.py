@@ -1,0 +1,43 @@
+"""The command line: what it prints, and its exit codes."""
+
+import pytest
+
+from program import USAGE, run
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        [], ["check"], ["run"], ["fly"], ["check", "-c"], ["check", "--nonsense"],
+        ["check", "-c", "a", "b"], ["check", "-c", "a", "-c", "b"], ["help", "nonsense"],
+        ["help", "-c", "a"], ["help", "options", "schema"],
+    ],
+)
+def test_a_wrong_command_line_ends_with_64(arguments):
+    result = run(*arguments)
+    assert (result.returncode, result.stdout) == (USAGE, "")
+    assert result.stderr != ""
+
+
+def test_the_version_is_one_line():
+    result = run("--version")
+    assert result.returncode == 0
+    assert result.stdout.startswith("invite-worker ")
+    assert result.stdout.count("\n") == 1
+
+
+@pytest.mark.parametrize("arguments", [["--help"], ["help"]])
+def test_help_names_commands_and_options(arguments):
+    result = run(*arguments)
+    assert (result.returncode, result.stderr) == (0, "")
+    for text in ("check -c FILE", "run -c FILE", "batch.window = 20ms", "78 configuration"):
+        assert text in result.stdout
+    assert max(len(line) for line in result.stdout.splitlines()) <= 80
+
+
+def test_a_mistake_in_the_configuration_ends_run_with_78(tmp_path):
+    path = tmp_path / "worker.yaml"
+    path.write_text("batch: {window: 1}\n")
+    result = run("run", "-c", path)
+    assert result.returncode == 78
+    assert f"{path}:1:17: batch.window: " in result.stderr

@@ -1,0 +1,193 @@
+/* From file and environment to the typed fields. */
+#include "worker/base/log.h"
+#include "worker/config.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#define REQUIRED                                                                                   \
+	"login: { tenant_id: contoso.example, client_id: app, client_secret: hush }\n"             \
+	"kafka: { bootstrap.servers: \"localhost:1\" }\n"
+
+struct fixture {
+	char path[64];
+	struct problems problems;
+	struct config *config;
+};
+
+static int setup(void **state)
+{
+	struct fixture *f = calloc(1, sizeof(*f));
+
+	snprintf(f->path, sizeof(f->path), "/tmp/test-config-XXXXXX");
+	close(mkstemp(f->path));
+	problems_init(&f->problems);
+	*state = f;
+	return 0;
+}
+
+static int teardown(void **state)
+{
+	struct fixture *f = *state;
+
+	config_free(f->config);
+	problems_close(&f->problems);
+	unlink(f->path);
+	free(f);
+	return 0;
+}
+
+static int load(struct fixture *f, const char *text, char *const variables[])
+{
+	static char *const none[] = { NULL };
+	FILE *file = fopen(f->path, "w");
+
+	assert_non_null(file);
+	fputs(text, file);
+	fclose(file);
+	return config_load(f->path, variables ? variables : none, &f->config, &f->problems);
+}
+
+static void gives_every_option_its_default(void **state)
+{
+	struct fixture *f = *state;
+
+	assert_int_equal(load(f, REQUIRED, NULL), 0);
+	assert_string_equal(f->config->topics.commands, "invite-commands");
+	assert_null(f->config->consumer.instance_id);
+	assert_int_equal(f->config->consumer.commit_interval.us, 200000);
+	assert_int_equal(f->config->consumer.batch, 500);
+	assert_true(f->config->commands.require_key);
+	assert_int_equal(f->config->commands.copy_headers.count, 3);
+	assert_string_equal(f->config->commands.copy_headers.list[2], "correlation-id");
+	assert_int_equal(f->config->commands.reply_topics.count, 0);
+	assert_int_equal(f->config->batch.window.us, 20000);
+	assert_true(f->config->rate.call == 5.0);
+	assert_null(f->config->graph.ca_file);
+	assert_int_equal(f->config->log.level, LOG_INFO);
+	assert_string_equal(f->config->login.scope, "https://graph.microsoft.com/.default");
+}
+
+static void gives_what_the_file_says(void **state)
+{
+	struct fixture *f = *state;
+
+	assert_int_equal(load(f,
+	                      REQUIRED "commands: { require_key: false, copy_headers: [a] }\n"
+	                               "graph: { url: 'http://127.0.0.1:8080/v1.0/' }\n"
+	                               "log: { level: debug }\n"
+	                               "rate: { call: 0.5 }\n",
+	                      NULL),
+	                 0);
+	assert_false(f->config->commands.require_key);
+	assert_int_equal(f->config->commands.copy_headers.count, 1);
+	assert_string_equal(f->config->graph.url, "http://127.0.0.1:8080/v1.0");
+	assert_string_equal(f->config->login.scope, "http://127.0.0.1:8080/.default");
+	assert_int_equal(f->config->log.level, LOG_DEBUG);
+	assert_true(f->config->rate.call == 0.5);
+	assert_string_equal(f->config->login.client_secret.text, "hush");
+}
+
+static void lets_the_environment_win(void **state)
+{
+	struct fixture *f = *state;
+	char *const variables[] = {
+		(char[]){ "INVITE_WORKER_BATCH_WINDOW=1s" },
+		(char[]){ "INVITE_WORKER_LOGIN_CLIENT_SECRET=other" },
+		(char[]){ "INVITE_WORKER_COMMANDS_REPLY_TOPICS=a,b" },
+		(char[]){ "INVITE_WORKER_KAFKA_BOOTSTRAP_SERVERS=localhost:2" },
+		NULL,
+	};
+
+	assert_int_equal(load(f, REQUIRED "batch: { window: 2s }\n", variables), 0);
+	assert_int_equal(f->config->batch.window.us, 1000000);
+	assert_string_equal(f->config->login.client_secret.text, "other");
+	assert_int_equal(f->config->commands.reply_topics.count, 2);
+	assert_string_equal(f->config->commands.reply_topics.list[1], "b");
+	assert_int_equal(f->config->kafka.count, 1);
+	assert_string_equal(f->config->kafka.list[0].value, "localhost:2");
+	assert_int_equal(f->problems.warnings, 0);
+}
+
+static void empties_a_list_by_an_empty_variable(void **state)
+{
+	struct fixture *f = *state;
+	char *const variables[] = { (char[]){ "INVITE_WORKER_COMMANDS_COPY_HEADERS=" }, NULL };
+
+	assert_int_equal(load(f, REQUIRED, variables), 0);
+	assert_int_equal(f->config->commands.copy_headers.count, 0);
+}
+
+static void passes_properties_of_kafka_through_verbatim(void **state)
+{
+	struct fixture *f = *state;
+
+	assert_int_equal(load(f,
+	                      "login: { tenant_id: t, client_id: c, client_secret: s }\n"
+	                      "kafka:\n"
+	                      "  bootstrap.servers: a:1,b:2\n"
+	                      "  socket.keepalive.enable: true\n"
+	                      "  socket.timeout.ms: 3000\n",
+	                      NULL),
+	                 0);
+	assert_int_equal(f->config->kafka.count, 3);
+	assert_string_equal(f->config->kafka.list[0].name, "bootstrap.servers");
+	assert_string_equal(f->config->kafka.list[0].value, "a:1,b:2");
+	assert_string_equal(f->config->kafka.list[1].value, "true");
+	assert_string_equal(f->config->kafka.list[2].value, "3000");
+}
+
+static void gives_nothing_when_there_is_a_mistake(void **state)
+{
+	struct fixture *f = *state;
+
+	assert_int_equal(load(f, REQUIRED "batch: { window: 2 }\n", NULL), -1);
+	assert_null(f->config);
+	assert_int_equal(f->problems.mistakes, 1);
+	assert_int_equal(f->problems.list[f->problems.count - 1].place.line, 3);
+	assert_int_equal(f->problems.list[f->problems.count - 1].place.column, 18);
+	assert_string_equal(f->problems.list[f->problems.count - 1].path, "batch.window");
+}
+
+static void counts_more_problems_than_it_keeps(void **state)
+{
+	struct fixture *f = *state;
+	char text[8192] = "batch:\n";
+	size_t used = strlen(text);
+
+	for (int i = 0; i < 150; i++)
+		used += (size_t)snprintf(text + used, sizeof(text) - used, "  nonsense%d: 1\n", i);
+	assert_int_equal(load(f, text, NULL), -1);
+	assert_int_equal(f->problems.count, PROBLEMS_MAX);
+	assert_int_equal(f->problems.mistakes, 150 + 4);
+}
+
+static void releases_nothing_for_null(void **state)
+{
+	(void)state;
+	config_free(NULL);
+}
+
+int main(void)
+{
+#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+	const struct CMUnitTest tests[] = {
+		TEST(gives_every_option_its_default),
+		TEST(gives_what_the_file_says),
+		TEST(lets_the_environment_win),
+		TEST(empties_a_list_by_an_empty_variable),
+		TEST(passes_properties_of_kafka_through_verbatim),
+		TEST(gives_nothing_when_there_is_a_mistake),
+		TEST(counts_more_problems_than_it_keeps),
+		TEST(releases_nothing_for_null),
+	};
+#undef TEST
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
