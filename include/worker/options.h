@@ -47,7 +47,7 @@
 	OPTION(commands, max_age, DURATION, OPTIONAL, "1h", "0", "8760h",                          \
 	       "Commands whose record is older are answered as expired; 0: no limit.")             \
 	OPTION(commands, copy_headers, NAMES, OPTIONAL, "traceparent,tracestate,correlation-id",   \
-	       "0", "32", "Record headers that are copied from a command to its reply.")           \
+	       "0", "16", "Record headers that are copied from a command to its reply.")           \
 	OPTION(commands, reply_topics, NAMES, OPTIONAL, "", "0", "32",                             \
 	       "Topics that a command may name in its reply-topic header.")
 #define OPTIONS_batch(OPTION)                                                                      \
@@ -74,9 +74,9 @@
 	OPTION(retry, max_hold, DURATION, OPTIONAL, "5m", "1s", "24h",                             \
 	       "A command that is held back longer is answered as failed.")                        \
 	OPTION(retry, settle, DURATION, OPTIONAL, "20s", "0", "10m",                               \
-	       "Rest of a call after a request of which nobody knows whether it had an effect.")   \
+	       "Pause before a command of unknown outcome is sent again, if it asks for that.")    \
 	OPTION(retry, call_grace, DURATION, OPTIONAL, "2s", "0", "1m",                             \
-	       "How long a call that Graph does not know yet may take to appear.")
+	       "How long a call that was never seen before may be unknown to Graph.")
 #define OPTIONS_queue(OPTION)                                                                      \
 	OPTION(queue, commands_per_partition, COUNT, OPTIONAL, "2000", "1", "100000",              \
 	       "Most commands of one partition without a reply.")                                  \
