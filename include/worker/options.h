@@ -1,10 +1,8 @@
-/* Every option of the configuration file, declared once.
+/* Every option of the configuration file, declared once; worker/config/ makes the rest of it.
  *
- * OPTION(section, name, type, need, default, least, most, text): values are written as in the file.
- * 'least' and 'most' bound a number or a duration, the length of a TEXT or NAME, or the items of
- * NAMES; a CHOICE lists its words in 'most'. The fields of struct config, the loader, the
- * environment's names, --help, the JSON Schema, the example and the table in config/README.md
- * follow from these rows; worker/config/reference.c prints the last four. */
+ * OPTION(section, name, type, need, default, least, most, text): values as they are written there.
+ * 'least' and 'most' bound a number or a duration, the length of a text, or the items of a list; a
+ * CHOICE has its words in 'most'. */
 #ifndef WORKER_OPTIONS_H
 #define WORKER_OPTIONS_H
 
@@ -103,12 +101,10 @@
 	OPTION(login, tenant_id, NAME, REQUIRED, "", "1", "255",                                   \
 	       "Directory (tenant) in which the application signs in: its id or domain.")          \
 	OPTION(login, client_id, NAME, REQUIRED, "", "1", "255", "Id of the application.")         \
-	OPTION(login, client_secret, SECRET, REQUIRED, "", "1", "16384",                           \
-	       "Secret of the application.")                                                       \
+	OPTION(login, client_secret, SECRET, REQUIRED, "", "1", "16384", "Its client secret.")     \
 	OPTION(login, scope, TEXT, OPTIONAL, "", "0", "2048",                                      \
 	       "Scope of the token; empty: that of the host in graph.url, /.default.")             \
-	OPTION(login, timeout, DURATION, OPTIONAL, "10s", "100ms", "2m",                           \
-	       "For one request for a token.")
+	OPTION(login, timeout, DURATION, OPTIONAL, "10s", "100ms", "2m", "For fetching a token.")
 #define OPTIONS_admin(OPTION)                                                                      \
 	OPTION(admin, enabled, BOOL, OPTIONAL, "true", "", "", "Whether the server runs.")         \
 	OPTION(admin, address, ADDRESS, OPTIONAL, "127.0.0.1", "2", "45",                          \
