@@ -63,6 +63,12 @@ void *slots_find(const struct slots *s, uint64_t id)
 	return s->slots[index].object;
 }
 
+void *slots_at(const struct slots *s, uint32_t index)
+{
+	CHECK(index < s->capacity);
+	return s->slots[index].object;
+}
+
 void slots_remove(struct slots *s, uint64_t id)
 {
 	struct slot *slot = &s->slots[slots_index(id)];

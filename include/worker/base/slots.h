@@ -31,6 +31,9 @@ uint64_t slots_put(struct slots *s, void *object) MUST_CHECK;
 /* The object with that id, or NULL when it is not in (any more). */
 void *slots_find(const struct slots *s, uint64_t id);
 
+/* The object in slot 'index' (less than capacity), or NULL: to visit all of them. */
+void *slots_at(const struct slots *s, uint32_t index);
+
 /* Take the object out; its id finds nothing from now on. The id must be in. */
 void slots_remove(struct slots *s, uint64_t id);
 

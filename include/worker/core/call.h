@@ -1,0 +1,92 @@
+/* A call with work or with a bucket that is not full: its queue, its rate, and what it waits for.
+ *
+ *            job arrives            ready                 token, mark
+ *   IDLE ----------------> WAITING ------> READY (ring) ---------------> BUSY
+ *    ^                      ^   ^            |                            |
+ *    |  queue empty         |   +------------+ (held, expired)            |
+ *    +----------------------+---------------------------------------------+ answer
+ *
+ * One request of a call is in flight at a time, so its commands are sent in the order of their
+ * offsets, those of high priority first. */
+#ifndef WORKER_CORE_CALL_H
+#define WORKER_CORE_CALL_H
+
+#include "worker/core/job.h"
+#include "worker/core/limiter.h"
+
+#include <uthash.h>
+
+struct engine;
+struct invite;
+
+enum call_state {
+	CALL_IDLE,    /* Nothing to send; remembered until its bucket is full */
+	CALL_WAITING, /* For something of its own: its timer is armed */
+	CALL_READY,   /* In the scheduler's ring */
+	CALL_BUSY     /* A request of it is being marked or answered */
+};
+
+enum call_queue { QUEUE_HIGH, QUEUE_NORMAL, QUEUE_COUNT };
+
+struct call {
+	UT_hash_handle hh;        /* In partition.calls, by 'id' */
+	struct call *prev, *next; /* In the scheduler's ring */
+	struct partition *partition;
+	uint64_t alarm_id; /* In engine.calls */
+	enum call_state state;
+	enum call_queue ring; /* Which ring it stands in while READY */
+	struct job *queue[QUEUE_COUNT];
+	struct invite *invite; /* While BUSY */
+	struct limiter limiter;
+	instant_t hold_until;    /* Nothing is sent before it */
+	instant_t held_since;    /* Begin of an unbroken row of holds; NEVER: none */
+	enum reason hold_reason; /* What its commands fail with when it lasts too long */
+	unsigned failures;       /* In that row; steers the backoff */
+	instant_t armed;         /* As the shell knows it; NEVER: cleared */
+	wall_t next_expiry;      /* No command of it expires earlier; INT64_MAX: none does */
+	enum wait wait;          /* What it waits for since 'wait_since' */
+	instant_t wait_since;
+	int64_t waited_us[WAIT_COUNT];
+	bool is_established; /* Graph has accepted a request for it */
+	bool is_single;      /* Takes one participant a request: not a group call */
+	unsigned split_left; /* Participants of a refused batch that were not answered alone yet */
+	bool split_failed;   /* One of them was refused alone too */
+	char id[];
+};
+
+/* The call of that id, made when it is new. NULL when there is no memory. */
+struct call *call_get(struct engine *e, struct partition *partition, struct bytes id) MUST_CHECK;
+
+/* Free a call; nothing may be in flight. Jobs that are still queued stay in the ledger, abandoned.
+ */
+void call_free(struct engine *e, struct call *call);
+
+void call_enqueue(struct engine *e, struct call *call, struct job *job);
+void call_dequeue(struct call *call, struct job *job);
+
+/* The first job of the queue, those of high priority first; NULL when it is empty. */
+struct job *call_first(const struct call *call);
+
+/* The job behind 'job' in the order of sending. */
+struct job *call_after(const struct call *call, const struct job *job);
+
+/* Look at everything that the call may wait for, and let it wait, stand in the ring, or be
+ * forgotten. May free it. Not while BUSY. */
+void call_update(struct engine *e, struct call *call);
+
+/* Nothing of the call is sent before 'until'. Never shortens a hold. */
+void call_hold(struct engine *e, struct call *call, instant_t until, enum reason reason);
+
+/* The row of holds is over: Graph took a request. */
+void call_clear_hold(struct call *call);
+
+/* End the commands whose time is over, and those held for too long. */
+void call_expire(struct engine *e, struct call *call);
+
+/* Change what the call waits for, and count what it waited. */
+void call_wait_for(struct engine *e, struct call *call, enum wait wait);
+
+/* Bring 'waited_us' up to date. */
+void call_count_wait(struct engine *e, struct call *call);
+
+#endif

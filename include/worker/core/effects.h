@@ -1,0 +1,93 @@
+/* What the engine wants done, as data. Filled by engine_step(), performed by the shell afterwards.
+ *
+ * Everything here belongs to the engine and stays valid until its next step. */
+#ifndef WORKER_CORE_EFFECTS_H
+#define WORKER_CORE_EFFECTS_H
+
+#include "worker/base/buffer.h"
+#include "worker/base/instant.h"
+#include "worker/base/random.h"
+#include "worker/core/record.h"
+
+/* Send this invite request now. */
+struct effect_post {
+	uint64_t invite_id;
+	struct bytes call_id; /* Borrowed from the call */
+	struct buffer body;
+	char client_request_id[RANDOM_UUID_SIZE];
+};
+
+enum write_kind { WRITE_REPLY, WRITE_DEAD_LETTER };
+
+/* Write this record; answered by EVENT_WRITTEN with its id. */
+struct effect_write {
+	uint64_t write_id;
+	enum write_kind kind;
+	const char *topic;
+	bool has_key;
+	struct bytes key;
+	struct bytes value; /* In 'text', or borrowed from the record that came with the event */
+	struct record_header *headers;
+	size_t n_headers;
+	size_t headers_capacity;
+	struct buffer text; /* Owned */
+};
+
+/* Wake the call (or, with SLOTS_NONE, the application) at 'at'; INSTANT_NEVER clears its timer. */
+struct effect_alarm {
+	uint64_t id;
+	instant_t at;
+};
+
+/* Everything below 'offset' has its reply stored. */
+struct effect_store {
+	int32_t partition;
+	int64_t offset;
+};
+
+/* Stop or restart fetching a partition. */
+struct effect_fetch {
+	int32_t partition;
+	bool paused;
+};
+
+struct effects {
+	uint64_t *marks; /* Invites that ask for leave to be sent; answered by EVENT_MARKED */
+	size_t n_marks, marks_capacity;
+	struct effect_post **posts;
+	size_t n_posts, posts_capacity;
+	struct effect_write **writes;
+	size_t n_writes, writes_capacity;
+	struct effect_alarm *alarms;
+	size_t n_alarms, alarms_capacity;
+	struct effect_store *stores;
+	size_t n_stores, stores_capacity;
+	struct effect_fetch *fetches;
+	size_t n_fetches, fetches_capacity;
+	int32_t *quiet; /* Partitions that were to be revoked and have nothing going on any more */
+	size_t n_quiet, quiet_capacity;
+	struct buffer trace; /* Every decision as a line; empty unless policy.trace */
+	bool out_of_memory;  /* The engine is lost: stop without committing anything more */
+};
+
+void effects_init(struct effects *f);
+void effects_close(struct effects *f);
+
+/* Forget what the last step wanted; keep the memory. */
+void effects_clear(struct effects *f);
+
+/* Each adds one effect and sets out_of_memory when it cannot. The two that return an object give it
+ * empty, or NULL. */
+void effects_mark(struct effects *f, uint64_t invite_id);
+struct effect_post *effects_post(struct effects *f);
+struct effect_write *effects_write(struct effects *f);
+void effects_alarm(struct effects *f, uint64_t id, instant_t at);
+void effects_store(struct effects *f, int32_t partition, int64_t offset);
+void effects_fetch(struct effects *f, int32_t partition, bool paused);
+void effects_quiet(struct effects *f, int32_t partition);
+
+/* Add a header to a record that is written; name and value are borrowed. */
+void effects_header(struct effects *f, struct effect_write *write, struct bytes name,
+                    struct bytes value, bool is_null);
+
+#endif

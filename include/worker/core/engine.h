@@ -1,0 +1,30 @@
+/* The engine: every decision of the worker, as a pure function of its state and an event.
+ *
+ * It makes no system call, knows no clock and no callback. engine_step() takes what happened and
+ * fills in what is to be done; the shell performs that and comes back with the next event. Two
+ * engines can live in one process, and the same events give the same effects. */
+#ifndef WORKER_CORE_ENGINE_H
+#define WORKER_CORE_ENGINE_H
+
+#include "worker/base/check.h"
+#include "worker/base/metrics.h"
+#include "worker/core/effects.h"
+#include "worker/core/event.h"
+#include "worker/core/policy.h"
+
+struct engine;
+
+/* Borrows 'policy' and 'metrics' (its figures are counted there) until engine_free(). 'now' is the
+ * origin of the trace. NULL when there is no memory. */
+struct engine *engine_new(const struct policy *policy, struct metrics *metrics,
+                          instant_t now) MUST_CHECK;
+
+void engine_free(struct engine *engine);
+
+/* Take one event. The effects are the engine's and valid until its next step. */
+const struct effects *engine_step(struct engine *engine, const struct event *event) MUST_CHECK;
+
+/* True when nothing is on its way: no request without an answer, no reply without a result. */
+bool engine_is_quiet(const struct engine *engine);
+
+#endif

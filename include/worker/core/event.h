@@ -1,0 +1,52 @@
+/* What happened, as data: the only way in which the world reaches the engine. */
+#ifndef WORKER_CORE_EVENT_H
+#define WORKER_CORE_EVENT_H
+
+#include "worker/base/instant.h"
+#include "worker/core/answer.h"
+#include "worker/core/record.h"
+
+enum event_type {
+	EVENT_ASSIGN,   /* These partitions are ours from now on */
+	EVENT_REVOKE,   /* A partition will be taken: start nothing new, say when it is quiet */
+	EVENT_FORGET,   /* A partition is not ours any more: drop all of it */
+	EVENT_RECORD,   /* A record of a partition that is ours */
+	EVENT_POSITION, /* Nothing below this offset will come any more */
+	EVENT_MARKED,   /* An invite may be sent */
+	EVENT_ANSWER,   /* What came back for an invite */
+	EVENT_WRITTEN,  /* A reply or dead letter is stored, or refused for good */
+	EVENT_ALARM,    /* A timer that an effect_alarm armed */
+	EVENT_DRAIN     /* As EVENT_REVOKE for all partitions */
+};
+
+struct event {
+	enum event_type type;
+	instant_t now; /* Never earlier than that of the event before */
+	wall_t wall;   /* The same moment as a date */
+	union {
+		struct {
+			const int32_t *partitions;
+			size_t n;
+			uint32_t owned; /* Partitions that are ours now, these included */
+			uint32_t total; /* Partitions of the topic */
+		} assign;
+		int32_t partition; /* REVOKE, FORGET */
+		const struct record *record;
+		struct {
+			int32_t partition;
+			int64_t offset;
+		} position;
+		uint64_t invite_id; /* MARKED */
+		struct {
+			uint64_t invite_id;
+			const struct answer *answer;
+		} answer;
+		struct {
+			uint64_t write_id;
+			const char *error; /* NULL: stored */
+		} written;
+		uint64_t alarm_id;
+	};
+};
+
+#endif

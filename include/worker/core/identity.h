@@ -1,0 +1,15 @@
+/* Who is invited: what a participant's identity set says, as far as the worker must know. */
+#ifndef WORKER_CORE_IDENTITY_H
+#define WORKER_CORE_IDENTITY_H
+
+#include "worker/base/bytes.h"
+
+#include <stdbool.h>
+
+/* True for an id that may stand in a path: [A-Za-z0-9._~-]{1,128}, but not "." or "..". */
+bool identity_is_call_id(struct bytes id);
+
+/* True for a phone number in E.164 form: "+", then 2 to 15 digits of which the first is not 0. */
+bool identity_is_e164(struct bytes id);
+
+#endif

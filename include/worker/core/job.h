@@ -1,0 +1,115 @@
+/* A command that is being worked on: from its record to its stored reply. */
+#ifndef WORKER_CORE_JOB_H
+#define WORKER_CORE_JOB_H
+
+#include "worker/base/instant.h"
+#include "worker/core/command.h"
+#include "worker/core/ledger.h"
+#include "worker/core/wait.h"
+
+struct call;
+struct job;
+struct partition;
+
+enum job_state {
+	JOB_QUEUED,   /* Waits for its call; a part of it may have been sent */
+	JOB_REPLYING, /* All is decided; its reply is being written */
+	JOB_HELD,     /* Its reply cannot be written: the offset stays open */
+	JOB_ABANDONED /* Its partition is being revoked: left for the next owner */
+};
+
+enum delivery {
+	DELIVERY_NEW,  /* Not sent, or known to have had no effect */
+	DELIVERY_SENT, /* In a request whose answer is not there */
+	DELIVERY_DONE  /* Decided */
+};
+
+/* What became of one participant. */
+struct result {
+	enum delivery delivery;
+	enum status status;
+	bool is_alone;     /* Was refused in company: shares no request any more */
+	int16_t operation; /* Index into job.operations, or -1 */
+	int16_t error;     /* Index into job.errors, or -1 */
+};
+
+/* A list of owned JSON texts. */
+struct fragments {
+	char **texts;
+	int16_t count;
+};
+
+/* One record on its way out for a job: its reply, or its dead letter. */
+struct write {
+	struct job *job;
+	uint64_t id;    /* SLOTS_NONE when it is not on its way */
+	unsigned tries; /* Times that it was refused for good */
+};
+
+struct job {
+	struct ledger_entry entry; /* First member: a ledger's entries are jobs */
+	struct job *prev, *next;   /* In its call's queue */
+	struct partition *partition;
+	struct call *call;       /* NULL unless JOB_QUEUED */
+	struct command *command; /* Owned */
+	enum job_state state;
+	size_t first_new; /* No participant before it is DELIVERY_NEW */
+	size_t n_done;    /* Participants that are decided */
+	struct fragments operations;
+	struct fragments errors;
+	uint32_t attempts;       /* Requests that carried a part of it */
+	uint32_t batch_commands; /* Of the last of these requests */
+	uint32_t batch_participants;
+	bool is_active;  /* Counted in partition.n_active */
+	bool was_resent; /* Its unknown outcome was answered by one more request */
+	wall_t received_at;
+	wall_t sent_at;     /* Of the first request; 0: none */
+	wall_t answered_at; /* Of the last answer; 0: none */
+	instant_t arrived;
+	int64_t waited_us[WAIT_COUNT]; /* The call's figures when it arrived: see call_waited() */
+	const char *reply_topic;       /* Borrowed from the policy */
+	struct buffer headers;         /* Copied header values, one after another */
+	struct copied_header {
+		const char *name; /* Borrowed from the policy */
+		struct span value;
+	} * copied; /* Owned */
+	size_t n_copied;
+	bool has_key;    /* Of a rejected record: its own key, for the reply */
+	struct span key; /* In 'headers' */
+	struct write reply;
+	struct write dead_letter;
+	size_t n_results;
+	struct result results[];
+};
+
+/* Take over 'command'. NULL, and 'command' is untouched, when there is no memory. */
+struct job *job_new(struct partition *partition, struct command *command) MUST_CHECK;
+void job_free(struct job *job);
+
+/* Keep the values of the record's headers that policy.copy_headers names, and the reply topic that
+ * it may choose. False when there is no memory. */
+bool job_copy_headers(struct job *job, const struct policy *policy,
+                      const struct record *record) MUST_CHECK;
+
+/* Add a JSON text to a list; its index, or -1 when there is no memory. */
+int16_t fragments_add(struct fragments *f, struct bytes json) MUST_CHECK;
+
+/* Decide the participant 'index'. */
+void job_decide(struct job *job, size_t index, enum status status, int16_t operation,
+                int16_t error);
+
+/* Decide all participants that are not decided. */
+void job_decide_rest(struct job *job, enum status status, int16_t error);
+
+static inline bool job_is_decided(const struct job *job)
+{
+	return job->n_done == job->n_results;
+}
+
+/* True when a part of it was or is being sent. */
+bool job_is_started(const struct job *job);
+
+/* The status of the whole command. */
+enum status job_status(const struct job *job);
+
+#endif

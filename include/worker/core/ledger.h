@@ -1,0 +1,49 @@
+/* Which offsets of a partition still owe a reply.
+ *
+ * Offsets arrive in order, are settled in any order, and may be missing for ever (transaction
+ * markers, aborted and compacted records). Only open offsets are kept, so a gap of any width costs
+ * nothing. The frontier, the first offset without a stored reply, is what may be committed. */
+#ifndef WORKER_CORE_LEDGER_H
+#define WORKER_CORE_LEDGER_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+enum ledger_state {
+	LEDGER_NEW,    /* Nothing of it was sent */
+	LEDGER_STARTED /* A request of it is, or may be, on its way */
+};
+
+/* One open offset; memory of the caller, which keeps it until ledger_settle(). */
+struct ledger_entry {
+	struct ledger_entry *prev, *next; /* Private */
+	int64_t offset;
+	enum ledger_state state;
+};
+
+struct ledger {
+	struct ledger_entry *open; /* In the order of offsets; borrowed */
+	size_t count;
+	int64_t next;  /* First offset that has not been seen */
+	bool is_known; /* 'next' means something */
+};
+
+void ledger_init(struct ledger *l);
+
+/* 'offset' has come. False when it had come before: 'entry' is then untouched. */
+bool ledger_arrive(struct ledger *l, struct ledger_entry *entry, int64_t offset);
+
+/* Nothing below 'offset' will come any more. */
+void ledger_advance(struct ledger *l, int64_t offset);
+
+/* The reply is stored: the entry leaves the ledger. */
+void ledger_settle(struct ledger *l, struct ledger_entry *entry);
+
+/* The first offset without a stored reply. -1 before anything was seen. */
+int64_t ledger_frontier(const struct ledger *l);
+
+/* Offsets from the frontier to the newest, gaps included. */
+int64_t ledger_span(const struct ledger *l);
+
+#endif

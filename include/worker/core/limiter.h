@@ -1,0 +1,40 @@
+/* Token bucket: one token lets one request go.
+ *
+ * The limiter holds no clock and arms no timer: every question carries the instant at which it is
+ * asked, and the caller decides how to wait. Tokens are counted as nanoseconds of credit, so that
+ * no rate is rounded up. A wake-up that comes a little late is not lost: up to LIMITER_SLACK of it
+ * is credited, which keeps the rate true to its figure without ever letting an extra request go. */
+#ifndef WORKER_CORE_LIMITER_H
+#define WORKER_CORE_LIMITER_H
+
+#include "worker/base/instant.h"
+
+#include <stdint.h>
+
+/* How late a wake-up may be without costing rate. */
+#define LIMITER_SLACK ((duration_t){ 5000 })
+
+struct limiter {
+	int64_t interval_ns; /* Time to earn one token */
+	int64_t full_ns;     /* Credit of a full bucket: burst times interval */
+	int64_t credit_ns;   /* Credit at 'refilled' */
+	instant_t refilled;  /* When 'credit_ns' was last brought up to date */
+};
+
+/* 'rate' tokens a second (more than 0), at most 'burst' (at least 1) at once, 'tokens' of them
+ * there now. */
+void limiter_init(struct limiter *l, double rate, uint32_t burst, uint32_t tokens, instant_t now);
+
+/* Go on with another rate and burst; tokens that are there stay, as far as they fit. */
+void limiter_retune(struct limiter *l, double rate, uint32_t burst, instant_t now);
+
+/* Take one token. False, leaving the bucket untouched, when there is none. */
+bool limiter_take(struct limiter *l, instant_t now);
+
+/* Earliest instant at which limiter_take() can succeed; not after 'now' when it can already. */
+instant_t limiter_ready_at(const struct limiter *l, instant_t now);
+
+/* Earliest instant at which the bucket is full; not after 'now' when it is already. */
+instant_t limiter_full_at(const struct limiter *l, instant_t now);
+
+#endif

@@ -1,0 +1,52 @@
+/* A partition that this worker owns: its ledger, its calls, and whether it takes more work. */
+#ifndef WORKER_CORE_PARTITION_H
+#define WORKER_CORE_PARTITION_H
+
+#include "worker/core/call.h"
+#include "worker/core/ledger.h"
+
+enum partition_state {
+	PARTITION_OWNED,
+	PARTITION_REVOKING /* Starts nothing new; what was started may end */
+};
+
+struct partition {
+	UT_hash_handle hh; /* In engine.partitions, by 'number' */
+	struct engine *engine;
+	int32_t number;
+	enum partition_state state;
+	bool is_paused;
+	bool was_quiet; /* The shell was told that nothing is going on */
+	instant_t assigned;
+	struct ledger ledger; /* Its entries are jobs, and owned */
+	struct call *calls;   /* Owned */
+	uint32_t n_active;    /* Jobs of which a part was sent, or that are being replied to */
+};
+
+/* NULL when there is no memory. */
+struct partition *partition_new(struct engine *e, int32_t number) MUST_CHECK;
+
+/* Drop everything of it: calls, jobs, and what is in flight. */
+void partition_free(struct engine *e, struct partition *p);
+
+struct partition *partition_find(const struct engine *e, int32_t number);
+
+/* Pause or resume fetching as the number of open commands and the ledger's span ask. */
+void partition_balance(struct engine *e, struct partition *p);
+
+/* Start nothing new: commands of which nothing was sent are left to the next owner. */
+void partition_revoke(struct engine *e, struct partition *p);
+
+/* Something of the job is on its way, and must end before the partition is quiet; or nothing is
+ * (any more). */
+void partition_activate(struct job *job);
+void partition_deactivate(struct job *job);
+
+/* A queued job of which nothing was sent is left to the next owner, if the partition is being
+ * revoked. */
+void partition_leave(struct job *job);
+
+/* Tell the shell once when a partition that is being revoked has nothing going on any more. */
+void partition_check_quiet(struct engine *e, struct partition *p);
+
+#endif

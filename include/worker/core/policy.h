@@ -1,0 +1,61 @@
+/* Everything that steers the engine's decisions, as plain values. */
+#ifndef WORKER_CORE_POLICY_H
+#define WORKER_CORE_POLICY_H
+
+#include "worker/base/instant.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/* Graph documents no more participants in one request. */
+#define BATCH_MAX 5
+
+/* Most header names in policy.copy_headers. */
+#define COPY_HEADERS_MAX 16
+
+struct text_list {
+	const char *const *texts; /* Borrowed */
+	size_t count;
+};
+
+/* All texts are borrowed for the engine's life. */
+struct policy {
+	const char *reply_topic;
+	const char *dead_letter_topic;
+	const char *tenant_id;         /* The one tenant; a command may name it */
+	const char *graph_url;         /* To build a Location that Graph left out */
+	bool require_key;              /* The record's key must be the callId */
+	duration_t max_age;            /* Older records are not sent; 0: no limit */
+	struct text_list copy_headers; /* Copied from a command to its reply */
+	struct text_list reply_topics; /* What the header reply-topic may name */
+
+	duration_t batch_window; /* How long a command waits for company */
+	size_t batch_max;        /* Participants in one request, 1 to BATCH_MAX */
+	bool phones_alone;       /* A phone participant shares no request */
+
+	double call_rate; /* Requests a second for one call */
+	uint32_t call_burst;
+	double application_rate; /* Requests a second for all workers together */
+	uint32_t application_burst;
+	duration_t share_delay; /* How long a grown share of the application's rate is not used */
+	uint32_t max_in_flight; /* Requests without an answer */
+	uint32_t release_per_step; /* Most requests started by one event */
+
+	duration_t retry_base; /* First pause of the exponential backoff */
+	duration_t retry_cap;  /* Longest pause of the backoff */
+	duration_t max_hold;   /* A command that would be held longer fails */
+	duration_t settle;     /* Before a command of unknown outcome may be sent again */
+	duration_t call_grace; /* How long a call that was never seen may be unknown to Graph */
+
+	uint32_t commands_per_partition; /* Open commands at which fetching pauses */
+	uint32_t offsets_per_partition;  /* Distance from the frontier at which fetching pauses */
+
+	uint64_t seed; /* Of jitter and request ids */
+	bool trace;    /* Say every decision in effects.trace */
+};
+
+/* Sensible values for everything but the texts. */
+struct policy policy_default(void);
+
+#endif

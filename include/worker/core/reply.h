@@ -1,0 +1,17 @@
+/* The reply to a command, as config/reply.schema.json describes it. */
+#ifndef WORKER_CORE_REPLY_H
+#define WORKER_CORE_REPLY_H
+
+#include "worker/core/job.h"
+
+struct reply_source {
+	struct bytes topic;
+	int32_t partition;
+	const char *tenant_id;
+};
+
+/* Append the JSON text. 'waited_us' is what the command waited, by reason. */
+void reply_write(struct buffer *out, const struct job *job, const struct reply_source *source,
+                 const int64_t waited_us[static WAIT_COUNT]);
+
+#endif

@@ -1,0 +1,27 @@
+/* Who may send next: calls that are ready stand in a ring and are served in turn, as the
+ * application's rate and the bound on requests in flight allow. */
+#ifndef WORKER_CORE_SCHEDULER_H
+#define WORKER_CORE_SCHEDULER_H
+
+#include "worker/core/state.h"
+
+/* Stand at the end of the ring; of the first ring when a command of high priority waits. */
+void scheduler_add(struct engine *e, struct call *call);
+
+/* Leave the ring. */
+void scheduler_remove(struct engine *e, struct call *call);
+
+/* Let go what may go now, at most policy.release_per_step, and arm the application's timer for the
+ * rest. */
+void scheduler_run(struct engine *e);
+
+/* Our share of the application's rate: 'owned' of 'total' partitions. */
+void scheduler_share(struct engine *e, uint32_t owned, uint32_t total);
+
+/* Nothing at all is sent before 'until'. */
+void scheduler_hold(struct engine *e, instant_t until, enum reason reason);
+
+/* Graph took a request: no hold, no row of throttles. */
+void scheduler_clear_hold(struct engine *e);
+
+#endif

@@ -1,0 +1,11 @@
+/* What an answer from Graph does to the commands of its request, and to what may be sent after it.
+ */
+#ifndef WORKER_CORE_SETTLE_H
+#define WORKER_CORE_SETTLE_H
+
+#include "worker/core/state.h"
+
+/* An answer to an invite that is in flight. Frees the invite. */
+void settle_answer(struct engine *e, struct invite *invite, const struct answer *answer);
+
+#endif

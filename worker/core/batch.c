@@ -1,0 +1,113 @@
+/* Who travels together: see batch.h. */
+#include "worker/core/batch.h"
+
+#include "worker/core/partition.h"
+
+static const struct participant *participant_of(const struct job *job, size_t index)
+{
+	return &job->command->participants[index];
+}
+
+/* True when the participant shares its request with nobody. */
+static bool is_solo(const struct policy *policy, const struct call *call, const struct job *job,
+                    size_t index)
+{
+	switch (participant_of(job, index)->kind) {
+	case PARTICIPANT_REPLACE:
+	case PARTICIPANT_MOVE:
+		return true;
+	case PARTICIPANT_PHONE:
+		if (policy->phones_alone)
+			return true;
+		break;
+	case PARTICIPANT_PLAIN:
+		break;
+	}
+	return call->is_single || job->results[index].is_alone || policy->batch_max == 1;
+}
+
+static bool same_context(const struct job *a, const struct job *b)
+{
+	if (a == b)
+		return true;
+	if (a->command->has_context != b->command->has_context)
+		return false;
+	return !a->command->has_context ||
+	       bytes_equal(command_text(a->command, a->command->client_context),
+	                   command_text(b->command, b->command->client_context));
+}
+
+static bool has_identity(const struct batch *batch, struct bytes identity)
+{
+	for (size_t i = 0; i < batch->n; i++) {
+		const struct batch_item *item = &batch->items[i];
+
+		if (bytes_equal(command_text(item->job->command,
+		                             participant_of(item->job, item->index)->identity),
+		                identity))
+			return true;
+	}
+	return false;
+}
+
+/* True when the whole of 'job' fits behind what is chosen; a job that does not travels alone. */
+static bool fits_whole(const struct policy *policy, const struct call *call,
+                       const struct batch *batch, const struct job *job)
+{
+	if (batch->n + job->n_results > policy->batch_max)
+		return false;
+	for (size_t i = 0; i < job->n_results; i++) {
+		if (is_solo(policy, call, job, i) || job->results[i].delivery != DELIVERY_NEW ||
+		    has_identity(batch,
+		                 command_text(job->command, participant_of(job, i)->identity)))
+			return false;
+	}
+	return true;
+}
+
+/* Add participants of 'job' for as long as they fit. */
+static void take(const struct policy *policy, const struct call *call, struct batch *batch,
+                 struct job *job)
+{
+	size_t before = batch->n;
+
+	for (size_t i = job->first_new; i < job->n_results && !batch->is_closed; i++) {
+		bool solo = is_solo(policy, call, job, i);
+
+		if (job->results[i].delivery != DELIVERY_NEW)
+			continue;
+		if (batch->n == policy->batch_max || (solo && batch->n > 0) ||
+		    has_identity(batch,
+		                 command_text(job->command, participant_of(job, i)->identity))) {
+			batch->is_closed = true;
+			break;
+		}
+		batch->items[batch->n++] = (struct batch_item){ .job = job, .index = i };
+		batch->is_closed = solo || batch->n == policy->batch_max;
+	}
+	if (batch->n > before)
+		batch->n_jobs++;
+}
+
+/* True when every participant of 'job' is in the batch. */
+static bool is_whole(const struct batch *batch, const struct job *job)
+{
+	return batch->n == job->n_results;
+}
+
+void batch_choose(const struct policy *policy, const struct call *call, struct batch *ret)
+{
+	struct job *first = call_first(call);
+	struct job *job;
+
+	*ret = (struct batch){ 0 };
+	take(policy, call, ret, first);
+	if (!is_whole(ret, first))
+		ret->is_closed = true;
+	for (job = call_after(call, first); job && !ret->is_closed; job = call_after(call, job)) {
+		if (same_context(first, job) && fits_whole(policy, call, ret, job))
+			take(policy, call, ret, job);
+		else
+			ret->is_closed = true;
+	}
+}

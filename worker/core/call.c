@@ -1,0 +1,281 @@
+/* Calls and what they wait for: see call.h. */
+#include "worker/core/call.h"
+
+#include "worker/core/batch.h"
+#include "worker/core/respond.h"
+#include "worker/core/scheduler.h"
+#include "worker/core/state.h"
+
+#include <stdlib.h>
+#include <utlist.h>
+
+#define NO_EXPIRY ((wall_t){ INT64_MAX })
+
+/* Tokens of a call that was just met: after a takeover the owner before may have spent some, so the
+ * bucket is taken to have been empty but for one token when the partition came. */
+static uint32_t first_tokens(const struct engine *e, const struct partition *partition)
+{
+	double seconds = (double)instant_since(e->now, partition->assigned).us / 1e6;
+	double tokens = 1 + seconds * e->policy->call_rate;
+
+	return tokens < e->policy->call_burst ? (uint32_t)tokens : e->policy->call_burst;
+}
+
+static struct call *call_new(struct engine *e, struct partition *partition, struct bytes id)
+{
+	struct call *call = calloc(1, sizeof(*call) + id.size + 1);
+
+	if (!call)
+		return NULL;
+	call->alarm_id = slots_put(&e->calls, call);
+	if (call->alarm_id == SLOTS_NONE) {
+		free(call);
+		return NULL;
+	}
+	memcpy(call->id, id.data, id.size);
+	call->partition = partition;
+	call->held_since = INSTANT_NEVER;
+	call->armed = INSTANT_NEVER;
+	call->next_expiry = NO_EXPIRY;
+	call->wait = WAIT_NONE;
+	limiter_init(&call->limiter, e->policy->call_rate, e->policy->call_burst,
+	             first_tokens(e, partition), e->now);
+	return call;
+}
+
+struct call *call_get(struct engine *e, struct partition *partition, struct bytes id)
+{
+	struct call *call;
+
+	HASH_FIND(hh, partition->calls, id.data, id.size, call);
+	if (call)
+		return call;
+	call = call_new(e, partition, id);
+	if (!call)
+		return NULL;
+	HASH_ADD_KEYPTR(hh, partition->calls, call->id, id.size, call);
+	return call;
+}
+
+/* Tell the shell, unless it knows. */
+static void arm(struct engine *e, struct call *call, instant_t at)
+{
+	if (call->armed.us == at.us)
+		return;
+	call->armed = at;
+	effects_alarm(&e->effects, call->alarm_id, at);
+}
+
+static void leave_ring(struct engine *e, struct call *call)
+{
+	if (call->state == CALL_READY)
+		scheduler_remove(e, call);
+}
+
+void call_free(struct engine *e, struct call *call)
+{
+	CHECK(!call->invite);
+	leave_ring(e, call);
+	for (struct job *job = call_first(call); job; job = call_first(call)) {
+		call_dequeue(call, job);
+		job->state = JOB_ABANDONED;
+	}
+	arm(e, call, INSTANT_NEVER);
+	slots_remove(&e->calls, call->alarm_id);
+	HASH_DEL(call->partition->calls, call);
+	free(call);
+}
+
+static struct job **queue_of(struct call *call, const struct job *job)
+{
+	return &call->queue[job->command->high_priority ? QUEUE_HIGH : QUEUE_NORMAL];
+}
+
+void call_enqueue(struct engine *e, struct call *call, struct job *job)
+{
+	struct job **queue = queue_of(call, job);
+
+	DL_APPEND(*queue, job);
+	job->call = call;
+	job->state = JOB_QUEUED;
+	call_count_wait(e, call);
+	memcpy(job->waited_us, call->waited_us, sizeof(job->waited_us));
+	if (job->command->has_expiry && job->command->expires_at.us < call->next_expiry.us)
+		call->next_expiry = job->command->expires_at;
+}
+
+void call_dequeue(struct call *call, struct job *job)
+{
+	struct job **queue = queue_of(call, job);
+
+	DL_DELETE(*queue, job);
+	job->call = NULL;
+}
+
+struct job *call_first(const struct call *call)
+{
+	return call->queue[QUEUE_HIGH] ? call->queue[QUEUE_HIGH] : call->queue[QUEUE_NORMAL];
+}
+
+struct job *call_after(const struct call *call, const struct job *job)
+{
+	if (job->next)
+		return job->next;
+	return job->command->high_priority ? call->queue[QUEUE_NORMAL] : NULL;
+}
+
+void call_count_wait(struct engine *e, struct call *call)
+{
+	if (call->wait != WAIT_NONE)
+		call->waited_us[call->wait] += instant_since(e->now, call->wait_since).us;
+	call->wait_since = e->now;
+}
+
+void call_wait_for(struct engine *e, struct call *call, enum wait wait)
+{
+	call_count_wait(e, call);
+	call->wait = wait;
+}
+
+void call_hold(struct engine *e, struct call *call, instant_t until, enum reason reason)
+{
+	call->hold_until = instant_max(call->hold_until, until);
+	call->hold_reason = reason;
+	if (instant_is_never(call->held_since))
+		call->held_since = e->now;
+}
+
+void call_clear_hold(struct call *call)
+{
+	call->hold_until = (instant_t){ 0 };
+	call->held_since = INSTANT_NEVER;
+	call->failures = 0;
+}
+
+/* True when the job would be held for longer than the policy allows. */
+static bool is_held_too_long(const struct engine *e, const struct call *call, const struct job *job)
+{
+	instant_t since, until;
+
+	if (instant_is_never(call->held_since))
+		return false;
+	since = instant_max(call->held_since, job->arrived);
+	until = instant_max(call->hold_until, e->now);
+	return instant_since(until, since).us > e->policy->max_hold.us;
+}
+
+static void expire_job(struct engine *e, struct call *call, struct job *job)
+{
+	const struct command *command = job->command;
+
+	if (command->has_expiry && command->expires_at.us <= e->wall.us) {
+		trace(e, "%s: p%d@%lld expired", call->id, job->partition->number,
+		      (long long)job->entry.offset);
+		respond_rest(e, job, STATUS_EXPIRED, REASON_EXPIRED,
+		             reason_meaning(REASON_EXPIRED));
+	} else if (is_held_too_long(e, call, job)) {
+		trace(e, "%s: p%d@%lld held too long, %s", call->id, job->partition->number,
+		      (long long)job->entry.offset, reason_code(call->hold_reason));
+		respond_rest(e, job, STATUS_FAILED, call->hold_reason,
+		             reason_meaning(call->hold_reason));
+	} else if (command->has_expiry && command->expires_at.us < call->next_expiry.us) {
+		call->next_expiry = command->expires_at;
+	}
+}
+
+void call_expire(struct engine *e, struct call *call)
+{
+	struct job *job, *next;
+
+	if (call->next_expiry.us > e->wall.us && instant_is_never(call->held_since))
+		return;
+	call->next_expiry = NO_EXPIRY;
+	for (job = call_first(call); job; job = next) {
+		next = call_after(call, job);
+		expire_job(e, call, job);
+	}
+}
+
+/* The date of the next expiry as an instant. */
+static instant_t expiry_alarm(const struct engine *e, const struct call *call)
+{
+	if (call->next_expiry.us == INT64_MAX)
+		return INSTANT_NEVER;
+	return instant_add(e->now, (duration_t){ call->next_expiry.us - e->wall.us });
+}
+
+/* When the request could go, and what it waits for until then. */
+static instant_t ready_at(struct engine *e, const struct call *call, enum wait *ret_wait)
+{
+	instant_t at = e->now;
+	instant_t token = limiter_ready_at(&call->limiter, e->now);
+	struct batch batch;
+
+	*ret_wait = WAIT_APPLICATION;
+	batch_choose(e->policy, call, &batch);
+	if (!batch.is_closed && !batch.items[0].job->command->high_priority) {
+		instant_t window =
+		    instant_add(batch.items[0].job->arrived, e->policy->batch_window);
+
+		if (instant_before(at, window)) {
+			at = window;
+			*ret_wait = WAIT_BATCH;
+		}
+	}
+	if (instant_before(at, token)) {
+		at = token;
+		*ret_wait = WAIT_RATE;
+	}
+	if (instant_before(at, call->hold_until)) {
+		at = call->hold_until;
+		*ret_wait = WAIT_HOLD;
+	}
+	return at;
+}
+
+static void rest(struct engine *e, struct call *call)
+{
+	instant_t full = instant_max(limiter_full_at(&call->limiter, e->now), call->hold_until);
+
+	call->state = CALL_IDLE;
+	call_wait_for(e, call, WAIT_NONE);
+	if (instant_before(e->now, full))
+		arm(e, call, full);
+	else
+		call_free(e, call);
+}
+
+/* In the ring, or still in it: a call that stays ready keeps its turn. */
+static void be_ready(struct engine *e, struct call *call)
+{
+	enum call_queue ring = call->queue[QUEUE_HIGH] ? QUEUE_HIGH : QUEUE_NORMAL;
+
+	if (call->state == CALL_READY && call->ring == ring)
+		return;
+	leave_ring(e, call);
+	scheduler_add(e, call);
+}
+
+void call_update(struct engine *e, struct call *call)
+{
+	enum wait wait;
+	instant_t at;
+
+	CHECK(call->state != CALL_BUSY);
+	call_expire(e, call);
+	if (!call_first(call)) {
+		leave_ring(e, call);
+		rest(e, call);
+		return;
+	}
+	at = ready_at(e, call, &wait);
+	call_wait_for(e, call, wait);
+	if (instant_before(e->now, at)) {
+		leave_ring(e, call);
+		call->state = CALL_WAITING;
+		arm(e, call, instant_min(at, expiry_alarm(e, call)));
+	} else {
+		be_ready(e, call);
+		arm(e, call, expiry_alarm(e, call));
+	}
+}

@@ -1,0 +1,363 @@
+/* From the bytes of a record to a command, or to a fault that says what to mend: see command.h. */
+#include "worker/core/command.h"
+
+#include "worker/core/identity.h"
+#include "worker/core/participant.h"
+
+#include <inttypes.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* Written anew, a record grows: by types, by ids that are kept twice, and where a number such as
+ * 0.1 is written with all its digits, at most sixfold. */
+#define TEXT_MAX       (8 * COMMAND_BYTES_MAX)
+#define SHOWN_NAME_MAX 40
+
+struct parser {
+	const struct policy *policy;
+	const struct record *record;
+	struct buffer *text;
+	struct fault *fault;
+	struct command command; /* 'participants' and 'text' are filled in at the end */
+	struct participant participants[COMMAND_PARTICIPANTS_MAX];
+};
+
+PRINTF_LIKE(3, 4)
+static bool fail(struct parser *p, enum reason reason, const char *format, ...)
+{
+	va_list args;
+
+	p->fault->reason = reason;
+	va_start(args, format);
+	vsnprintf(p->fault->message, sizeof(p->fault->message), format, args);
+	va_end(args);
+	return false;
+}
+
+static struct span keep(struct parser *p, struct bytes bytes)
+{
+	struct span span = { .start = (uint32_t)p->text->size, .size = (uint32_t)bytes.size };
+
+	buffer_append_bytes(p->text, bytes);
+	return span;
+}
+
+static struct bytes string_bytes(const json_t *json)
+{
+	return (struct bytes){ json_string_value(json), json_string_length(json) };
+}
+
+/* Characters of well-formed UTF-8, which jansson has checked. */
+static size_t count_characters(struct bytes text)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < text.size; i++)
+		n += ((unsigned char)text.data[i] & 0xC0) != 0x80;
+	return n;
+}
+
+static bool take_text(struct parser *p, const json_t *json, const char *member, size_t max,
+                      struct span *ret)
+{
+	struct bytes text;
+
+	if (!json_is_string(json))
+		return fail(p, REASON_INVALID, "$.%s: expected a string", member);
+	text = string_bytes(json);
+	if (text.size == 0 || count_characters(text) > max)
+		return fail(p, REASON_INVALID, "$.%s: expected 1 to %zu characters", member, max);
+	*ret = keep(p, text);
+	return true;
+}
+
+static bool take_command_id(struct parser *p, const json_t *json)
+{
+	return take_text(p, json, "commandId", COMMAND_ID_MAX, &p->command.id);
+}
+
+static bool take_call_id(struct parser *p, const json_t *json)
+{
+	if (!json_is_string(json) || !identity_is_call_id(string_bytes(json)))
+		return fail(p, REASON_INVALID,
+		            "$.callId: expected 1 to 128 letters, digits, '.', '_', '~' or '-', "
+		            "and neither \".\" nor \"..\"");
+	p->command.call_id = keep(p, string_bytes(json));
+	return true;
+}
+
+static bool take_context(struct parser *p, const json_t *json)
+{
+	p->command.has_context = true;
+	return take_text(p, json, "clientContext", COMMAND_CONTEXT_MAX, &p->command.client_context);
+}
+
+static bool take_tenant(struct parser *p, const json_t *json)
+{
+	if (!json_is_string(json))
+		return fail(p, REASON_INVALID, "$.tenantId: expected a string");
+	if (!bytes_equal_text(string_bytes(json), p->policy->tenant_id))
+		return fail(p, REASON_UNKNOWN_TENANT, "$.tenantId: expected a configured tenant");
+	return true;
+}
+
+static bool take_expiry(struct parser *p, const json_t *json)
+{
+	p->command.has_expiry = true;
+	if (!json_is_string(json) ||
+	    !wall_parse_rfc3339(json_string_value(json), json_string_length(json),
+	                        &p->command.expires_at))
+		return fail(p, REASON_INVALID,
+		            "$.expiresAt: expected a date and time of RFC 3339, "
+		            "such as 2026-01-31T12:00:00Z");
+	return true;
+}
+
+/* One of two words; '*ret' says whether it is the second. */
+static bool take_choice(struct parser *p, const json_t *json, const char *member, const char *first,
+                        const char *second, bool *ret)
+{
+	const char *value = json_is_string(json) ? json_string_value(json) : "";
+
+	*ret = strcmp(value, second) == 0;
+	if (!*ret && strcmp(value, first) != 0)
+		return fail(p, REASON_INVALID, "$.%s: expected \"%s\" or \"%s\"", member, first,
+		            second);
+	return true;
+}
+
+static bool take_priority(struct parser *p, const json_t *json)
+{
+	return take_choice(p, json, "priority", "normal", "high", &p->command.high_priority);
+}
+
+static bool take_on_unknown(struct parser *p, const json_t *json)
+{
+	return take_choice(p, json, "onUnknown", "report", "resend", &p->command.resend_unknown);
+}
+
+static bool take_participants(struct parser *p, const json_t *json)
+{
+	size_t n = json_array_size(json);
+
+	if (!json_is_array(json) || n < 1 || n > COMMAND_PARTICIPANTS_MAX)
+		return fail(p, REASON_INVALID,
+		            "$.participants: expected an array of 1 to %d objects",
+		            COMMAND_PARTICIPANTS_MAX);
+	for (size_t i = 0; i < n; i++)
+		if (!participant_parse(json_array_get(json, i), i, p->text, &p->participants[i],
+		                       p->fault))
+			return false;
+	p->command.n_participants = n;
+	return true;
+}
+
+/* The members of a command, in the order in which they are checked: those that a reply names come
+ * first. */
+static const struct member {
+	const char *name;
+	bool is_required;
+	bool (*take)(struct parser *p, const json_t *json);
+} members[] = {
+	{ "commandId", false, take_command_id },  { "callId", true, take_call_id },
+	{ "clientContext", false, take_context }, { "tenantId", false, take_tenant },
+	{ "expiresAt", false, take_expiry },      { "priority", false, take_priority },
+	{ "onUnknown", false, take_on_unknown },  { "participants", true, take_participants },
+};
+
+#define N_MEMBERS (sizeof(members) / sizeof(members[0]))
+
+static bool is_member(const char *name)
+{
+	for (size_t i = 0; i < N_MEMBERS; i++)
+		if (strcmp(name, members[i].name) == 0)
+			return true;
+	return false;
+}
+
+/* A name from outside, cut short between characters, for a message. */
+static int shown_size(const char *name)
+{
+	size_t size = strlen(name);
+
+	if (size <= SHOWN_NAME_MAX)
+		return (int)size;
+	size = SHOWN_NAME_MAX;
+	while (size > 0 && ((unsigned char)name[size] & 0xC0) == 0x80)
+		size--;
+	return (int)size;
+}
+
+static bool refuse_unknown_members(struct parser *p, json_t *root)
+{
+	const char *name;
+	json_t *value;
+
+	json_object_foreach(root, name, value)
+	{
+		if (!is_member(name))
+			return fail(p, REASON_INVALID,
+			            "$.%.*s: not a member of a command; expected only commandId, "
+			            "callId, participants, clientContext, tenantId, expiresAt, "
+			            "priority and onUnknown",
+			            shown_size(name), name);
+	}
+	return true;
+}
+
+static bool take_members(struct parser *p, json_t *root)
+{
+	if (!json_is_object(root))
+		return fail(p, REASON_MALFORMED, "$: expected a JSON object");
+	for (size_t i = 0; i < N_MEMBERS; i++) {
+		const json_t *value = json_object_get(root, members[i].name);
+
+		if (value && !json_is_null(value)) {
+			if (!members[i].take(p, value))
+				return false;
+		} else if (members[i].is_required) {
+			return fail(p, REASON_INVALID, "$.%s: required, and not there",
+			            members[i].name);
+		}
+	}
+	return refuse_unknown_members(p, root);
+}
+
+/* What jansson does not bound, or would report less clearly. */
+static bool scan(struct parser *p, struct bytes value)
+{
+	unsigned depth = 0;
+	bool in_string = false;
+
+	if (value.size == 0)
+		return fail(p, REASON_MALFORMED, "$: expected a JSON object, the record is empty");
+	if (value.size > COMMAND_BYTES_MAX)
+		return fail(p, REASON_MALFORMED, "$: expected at most %d bytes, the record has %zu",
+		            COMMAND_BYTES_MAX, value.size);
+	for (size_t i = 0; i < value.size; i++) {
+		char c = value.data[i];
+
+		if (c == '\0')
+			return fail(p, REASON_MALFORMED, "$: expected no NUL, byte %zu is one", i);
+		if (in_string && c == '\\')
+			i++;
+		else if (c == '"')
+			in_string = !in_string;
+		else if (!in_string && (c == '{' || c == '['))
+			depth++;
+		else if (!in_string && (c == '}' || c == ']') && depth > 0)
+			depth--;
+		if (depth > COMMAND_NESTING_MAX)
+			return fail(
+			    p, REASON_MALFORMED,
+			    "$: expected at most %d levels of nesting, byte %zu opens one more",
+			    COMMAND_NESTING_MAX, i);
+	}
+	return true;
+}
+
+static json_t *load(struct parser *p, struct bytes value)
+{
+	json_error_t error;
+	json_t *root = json_loadb(value.data, value.size, JSON_REJECT_DUPLICATES, &error);
+
+	/* jansson's own text may quote the record, which can hold names and numbers. */
+	if (!root && json_error_code(&error) == json_error_duplicate_key)
+		fail(p, REASON_MALFORMED,
+		     "$: expected each member once, line %d column %d repeats one", error.line,
+		     error.column);
+	else if (!root && json_error_code(&error) == json_error_invalid_utf8)
+		fail(p, REASON_MALFORMED, "$: expected UTF-8, line %d column %d is not", error.line,
+		     error.column);
+	else if (!root)
+		fail(p, REASON_MALFORMED, "$: expected JSON, line %d column %d is not", error.line,
+		     error.column);
+	return root;
+}
+
+static bool check_key(struct parser *p)
+{
+	struct bytes call_id = { p->text->data + p->command.call_id.start,
+		                 p->command.call_id.size };
+
+	if (p->policy->require_key &&
+	    (!p->record->has_key || !bytes_equal(p->record->key, call_id)))
+		return fail(p, REASON_KEY_MISMATCH,
+		            "$.callId: expected the record's key to be the callId, the record %s",
+		            p->record->has_key ? "has another" : "has none");
+	return true;
+}
+
+static void name_by_source(struct parser *p)
+{
+	char place[48];
+	struct span span = keep(p, p->record->topic);
+
+	snprintf(place, sizeof(place), "-%" PRId32 "-%" PRId64, p->record->partition,
+	         p->record->offset);
+	span.size += keep(p, bytes_of(place)).size;
+	p->command.id = span;
+}
+
+/* One allocation: the command, its participants, its text. */
+static struct command *build(const struct parser *p)
+{
+	size_t list = p->command.n_participants * sizeof(p->participants[0]);
+	struct command *command = malloc(sizeof(*command) + list + p->text->size);
+
+	if (!command)
+		return NULL;
+	*command = p->command;
+	command->participants = (struct participant *)(command + 1);
+	command->text = (char *)(command + 1) + list;
+	memcpy(command->participants, p->participants, list);
+	memcpy(command->text, p->text->data, p->text->size);
+	return command;
+}
+
+static bool parse(struct parser *p)
+{
+	json_t *root = NULL;
+	bool valid;
+
+	if (!scan(p, p->record->value))
+		return false;
+	root = load(p, p->record->value);
+	if (!root)
+		return false;
+	valid = take_members(p, root) && check_key(p);
+	json_decref(root);
+	return valid;
+}
+
+enum command_result command_parse(const struct policy *policy, const struct record *record,
+                                  struct buffer *scratch, struct command **ret,
+                                  struct fault *ret_fault)
+{
+	struct parser p;
+	bool valid;
+
+	p.policy = policy;
+	p.record = record;
+	p.text = scratch;
+	p.fault = ret_fault;
+	p.command = (struct command){ 0 };
+	buffer_clear(scratch);
+	scratch->limit = TEXT_MAX;
+	valid = parse(&p);
+	if (!valid)
+		p.command.n_participants = 0;
+	if (p.command.id.size == 0)
+		name_by_source(&p);
+	*ret = buffer_ok(scratch) ? build(&p) : NULL;
+	if (!*ret)
+		return COMMAND_NO_MEMORY;
+	return valid ? COMMAND_VALID : COMMAND_REJECTED;
+}
+
+void command_free(struct command *command)
+{
+	free(command);
+}

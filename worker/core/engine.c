@@ -1,0 +1,255 @@
+/* The engine's face: one event in, effects out. See engine.h. */
+#include "worker/core/engine.h"
+
+#include "worker/core/intake.h"
+#include "worker/core/respond.h"
+#include "worker/core/scheduler.h"
+#include "worker/core/settle.h"
+#include "worker/core/state.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#define NAME_MAX_BYTES      256
+#define ERROR_MAX_BYTES     65536
+#define OPERATION_MAX_BYTES (8 * ANSWER_BODY_MAX)
+
+void trace(struct engine *e, const char *format, ...)
+{
+	struct buffer *out = &e->effects.trace;
+	char line[512];
+	va_list args;
+
+	if (!e->policy->trace)
+		return;
+	va_start(args, format);
+	vsnprintf(line, sizeof(line), format, args);
+	va_end(args);
+	buffer_printf(out, "[%5lld] %s\n",
+	              (long long)duration_to_ms(instant_since(e->now, e->origin)), line);
+}
+
+struct engine *engine_new(const struct policy *policy, struct metrics *metrics, instant_t now)
+{
+	struct engine *e = calloc(1, sizeof(*e));
+
+	if (!e)
+		return NULL;
+	e->policy = policy;
+	e->metrics = metrics;
+	e->origin = now;
+	e->now = now;
+	random_init(&e->random, policy->seed);
+	slots_init(&e->calls);
+	slots_init(&e->invites);
+	slots_init(&e->writes);
+	effects_init(&e->effects);
+	buffer_init(&e->scratch, SIZE_MAX / 2);
+	buffer_init(&e->operation, OPERATION_MAX_BYTES);
+	buffer_init(&e->error, ERROR_MAX_BYTES);
+	buffer_init(&e->topic, NAME_MAX_BYTES);
+	e->application.grows_at = INSTANT_NEVER;
+	e->application.held_since = INSTANT_NEVER;
+	e->application.armed = INSTANT_NEVER;
+	limiter_init(&e->application.limiter, policy->application_rate, policy->application_burst,
+	             policy->application_burst, now);
+	return e;
+}
+
+void engine_free(struct engine *e)
+{
+	struct partition *p, *next;
+
+	if (!e)
+		return;
+	HASH_ITER (hh, e->partitions, p, next) {
+		partition_free(e, p);
+	}
+	for (uint32_t i = 0; i < e->invites.capacity; i++)
+		free(slots_at(&e->invites, i));
+	slots_close(&e->calls);
+	slots_close(&e->invites);
+	slots_close(&e->writes);
+	effects_close(&e->effects);
+	buffer_close(&e->scratch);
+	buffer_close(&e->operation);
+	buffer_close(&e->error);
+	buffer_close(&e->topic);
+	free(e);
+}
+
+static void assign(struct engine *e, const struct event *event)
+{
+	for (size_t i = 0; i < event->assign.n; i++) {
+		int32_t number = event->assign.partitions[i];
+
+		if (!partition_find(e, number) && !partition_new(e, number))
+			e->effects.out_of_memory = true;
+	}
+	scheduler_share(e, event->assign.owned, event->assign.total);
+	metrics_set(e->metrics, METRIC_partitions_owned, event->assign.owned);
+}
+
+static void forget(struct engine *e, int32_t number)
+{
+	struct partition *p = partition_find(e, number);
+
+	if (!p)
+		return;
+	partition_free(e, p);
+	metrics_set(e->metrics, METRIC_partitions_owned, HASH_COUNT(e->partitions));
+}
+
+static void position(struct engine *e, const struct event *event)
+{
+	struct partition *p = partition_find(e, event->position.partition);
+	int64_t before;
+
+	if (!p)
+		return;
+	before = ledger_frontier(&p->ledger);
+	ledger_advance(&p->ledger, event->position.offset);
+	if (before >= 0 && ledger_frontier(&p->ledger) != before)
+		effects_store(&e->effects, p->number, ledger_frontier(&p->ledger));
+}
+
+/* Give the request to the shell, now that it may be sent. */
+static void post(struct engine *e, struct invite *invite)
+{
+	struct effect_post *effect = effects_post(&e->effects);
+	const struct batch *batch = &invite->batch;
+
+	if (!effect)
+		return;
+	invite->state = INVITE_IN_FLIGHT;
+	invite->sent = e->now;
+	effect->invite_id = invite->id;
+	effect->call_id = bytes_of(invite->call->id);
+	random_uuid(&e->random, effect->client_request_id);
+	invite_write_body(invite, buffer_bytes(&e->topic), &effect->body);
+	if (!buffer_ok(&effect->body))
+		e->effects.out_of_memory = true;
+	for (size_t i = 0; i < batch->n; i++)
+		if (batch->items[i].job->sent_at.us == 0)
+			batch->items[i].job->sent_at = e->wall;
+	trace(e, "%s: request with %zu participant%s is sent", invite->call->id, batch->n,
+	      batch->n == 1 ? "" : "s");
+}
+
+static void marked(struct engine *e, uint64_t invite_id)
+{
+	struct invite *invite = slots_find(&e->invites, invite_id);
+
+	if (!invite || invite->state != INVITE_MARKING)
+		return;
+	if (invite->call) {
+		post(e, invite);
+		return;
+	}
+	slots_remove(&e->invites, invite->id);
+	e->in_flight--;
+	free(invite);
+}
+
+static void answered(struct engine *e, const struct event *event)
+{
+	struct invite *invite = slots_find(&e->invites, event->answer.invite_id);
+
+	if (invite && invite->state == INVITE_IN_FLIGHT)
+		settle_answer(e, invite, event->answer.answer);
+}
+
+static void written(struct engine *e, const struct event *event)
+{
+	struct write *write = slots_find(&e->writes, event->written.write_id);
+
+	if (write)
+		respond_written(e, write, event->written.error);
+}
+
+/* A timer went off: the shell holds it no more. */
+static void alarm_rang(struct engine *e, uint64_t id)
+{
+	struct call *call;
+
+	if (id == SLOTS_NONE) {
+		e->application.armed = INSTANT_NEVER;
+		return;
+	}
+	call = slots_find(&e->calls, id);
+	if (!call)
+		return;
+	call->armed = INSTANT_NEVER;
+	if (call->state != CALL_BUSY)
+		call_update(e, call);
+}
+
+static void revoke(struct engine *e, int32_t number)
+{
+	struct partition *p = partition_find(e, number);
+
+	if (p)
+		partition_revoke(e, p);
+}
+
+static void drain(struct engine *e)
+{
+	struct partition *p, *next;
+
+	HASH_ITER (hh, e->partitions, p, next) {
+		partition_revoke(e, p);
+	}
+}
+
+static void dispatch(struct engine *e, const struct event *event)
+{
+	switch (event->type) {
+	case EVENT_ASSIGN:
+		assign(e, event);
+		break;
+	case EVENT_REVOKE:
+		revoke(e, event->partition);
+		break;
+	case EVENT_FORGET:
+		forget(e, event->partition);
+		break;
+	case EVENT_RECORD:
+		intake_record(e, event->record);
+		break;
+	case EVENT_POSITION:
+		position(e, event);
+		break;
+	case EVENT_MARKED:
+		marked(e, event->invite_id);
+		break;
+	case EVENT_ANSWER:
+		answered(e, event);
+		break;
+	case EVENT_WRITTEN:
+		written(e, event);
+		break;
+	case EVENT_ALARM:
+		alarm_rang(e, event->alarm_id);
+		break;
+	case EVENT_DRAIN:
+		drain(e);
+		break;
+	}
+}
+
+const struct effects *engine_step(struct engine *e, const struct event *event)
+{
+	CHECK(!e->effects.out_of_memory);
+	e->now = event->now;
+	e->wall = event->wall;
+	effects_clear(&e->effects);
+	dispatch(e, event);
+	scheduler_run(e);
+	return &e->effects;
+}
+
+bool engine_is_quiet(const struct engine *e)
+{
+	return e->in_flight == 0 && e->writes.used == 0;
+}

@@ -1,0 +1,38 @@
+/* Forms of ids: see identity.h. */
+#include "worker/core/identity.h"
+
+#define CALL_ID_MAX 128
+#define E164_MAX    16 /* "+" and 15 digits: ITU-T E.164 section 6.2.1 */
+
+static bool is_digit(char c)
+{
+	return c >= '0' && c <= '9';
+}
+
+static bool is_letter(char c)
+{
+	return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
+}
+
+bool identity_is_call_id(struct bytes id)
+{
+	if (id.size == 0 || id.size > CALL_ID_MAX)
+		return false;
+	for (size_t i = 0; i < id.size; i++) {
+		char c = id.data[i];
+
+		if (!is_digit(c) && !is_letter(c) && c != '.' && c != '_' && c != '~' && c != '-')
+			return false;
+	}
+	return !bytes_equal_text(id, ".") && !bytes_equal_text(id, "..");
+}
+
+bool identity_is_e164(struct bytes id)
+{
+	if (id.size < 3 || id.size > E164_MAX || id.data[0] != '+' || id.data[1] == '0')
+		return false;
+	for (size_t i = 1; i < id.size; i++)
+		if (!is_digit(id.data[i]))
+			return false;
+	return true;
+}

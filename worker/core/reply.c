@@ -1,0 +1,132 @@
+/* Replies as JSON: see reply.h. Written straight into the buffer: a tree in between would cost more
+ * than all else of a command. */
+#include "worker/core/reply.h"
+
+static void append_span(struct buffer *out, const struct command *command, struct span span)
+{
+	if (span.size > 0)
+		buffer_append_json(out, command_text(command, span));
+	else
+		buffer_append_text(out, "null");
+}
+
+static void append_date(struct buffer *out, wall_t date)
+{
+	char text[WALL_TEXT_SIZE];
+
+	wall_format(date, text);
+	buffer_append_json_text(out, date.us ? text : NULL);
+}
+
+static void append_fragments(struct buffer *out, const struct fragments *f)
+{
+	buffer_append_char(out, '[');
+	for (int16_t i = 0; i < f->count; i++) {
+		if (i > 0)
+			buffer_append_char(out, ',');
+		buffer_append_text(out, f->texts[i]);
+	}
+	buffer_append_char(out, ']');
+}
+
+static void append_participants(struct buffer *out, const struct job *job)
+{
+	buffer_append_char(out, '[');
+	for (size_t i = 0; i < job->n_results; i++) {
+		const struct result *result = &job->results[i];
+
+		buffer_append_text(out, i > 0 ? ",{\"index\":" : "{\"index\":");
+		buffer_append_int(out, (int64_t)i);
+		buffer_append_text(out, ",\"status\":");
+		buffer_append_json_text(out, status_text(result->status));
+		buffer_append_text(out, ",\"operation\":");
+		if (result->operation >= 0)
+			buffer_append_int(out, result->operation);
+		else
+			buffer_append_text(out, "null");
+		buffer_append_text(out, ",\"error\":");
+		buffer_append_text(out,
+		                   result->error >= 0 ? job->errors.texts[result->error] : "null");
+		buffer_append_char(out, '}');
+	}
+	buffer_append_char(out, ']');
+}
+
+/* The command's error is that of its first participant that has one. */
+static void append_error(struct buffer *out, const struct job *job)
+{
+	int16_t error = job->n_results == 0 && job->errors.count > 0 ? 0 : -1;
+
+	for (size_t i = 0; i < job->n_results && error < 0; i++)
+		error = job->results[i].error;
+	buffer_append_text(out, error >= 0 ? job->errors.texts[error] : "null");
+}
+
+static void append_source(struct buffer *out, const struct job *job,
+                          const struct reply_source *source)
+{
+	buffer_append_text(out, ",\"source\":{\"topic\":");
+	buffer_append_json(out, source->topic);
+	buffer_append_text(out, ",\"partition\":");
+	buffer_append_int(out, source->partition);
+	buffer_append_text(out, ",\"offset\":");
+	buffer_append_int(out, job->entry.offset);
+	buffer_append_char(out, '}');
+}
+
+static void append_timing(struct buffer *out, const struct job *job, const int64_t *waited_us)
+{
+	static const char *const names[WAIT_COUNT] = {
+#define WAIT(name, member, meaning) "\"" member "\":",
+		WAIT_TABLE(WAIT)
+#undef WAIT
+	};
+
+	buffer_append_text(out, ",\"timing\":{\"receivedAt\":");
+	append_date(out, job->received_at);
+	buffer_append_text(out, ",\"sentAt\":");
+	append_date(out, job->sent_at);
+	buffer_append_text(out, ",\"answeredAt\":");
+	append_date(out, job->answered_at);
+	buffer_append_text(out, ",\"waitedFor\":{");
+	for (size_t i = 0; i < WAIT_COUNT; i++) {
+		if (i > 0)
+			buffer_append_char(out, ',');
+		buffer_append_text(out, names[i]);
+		buffer_append_int(out, waited_us[i] / 1000);
+	}
+	buffer_append_text(out, "}}");
+}
+
+void reply_write(struct buffer *out, const struct job *job, const struct reply_source *source,
+                 const int64_t waited_us[static WAIT_COUNT])
+{
+	const struct command *command = job->command;
+
+	buffer_append_text(out, "{\"commandId\":");
+	append_span(out, command, command->id);
+	buffer_append_text(out, ",\"callId\":");
+	append_span(out, command, command->call_id);
+	buffer_append_text(out, ",\"tenantId\":");
+	buffer_append_json_text(out, source->tenant_id);
+	buffer_append_text(out, ",\"status\":");
+	buffer_append_json_text(out, status_text(job_status(job)));
+	buffer_append_text(out, ",\"clientContext\":");
+	append_span(out, command, command->client_context);
+	buffer_append_text(out, ",\"duplicateOf\":null,\"operations\":");
+	append_fragments(out, &job->operations);
+	buffer_append_text(out, ",\"participants\":");
+	append_participants(out, job);
+	buffer_append_text(out, ",\"error\":");
+	append_error(out, job);
+	buffer_append_text(out, ",\"evidence\":null,\"attempts\":");
+	buffer_append_int(out, job->attempts);
+	buffer_append_text(out, ",\"batch\":{\"commands\":");
+	buffer_append_int(out, job->batch_commands);
+	buffer_append_text(out, ",\"participants\":");
+	buffer_append_int(out, job->batch_participants);
+	buffer_append_char(out, '}');
+	append_source(out, job, source);
+	append_timing(out, job, waited_us);
+	buffer_append_char(out, '}');
+}

@@ -1,0 +1,251 @@
+/* Replies and dead letters, and the end of a command: see respond.h. */
+#include "worker/core/respond.h"
+
+#include "worker/core/reply.h"
+
+static void out_of_memory_if(struct engine *e, bool condition)
+{
+	if (condition)
+		e->effects.out_of_memory = true;
+}
+
+int16_t respond_add_error(struct engine *e, struct job *job, enum reason reason,
+                          const char *message, const char *graph_code, int http_status)
+{
+	int16_t index;
+
+	buffer_clear(&e->error);
+	outcome_write_error(&e->error, reason, message, graph_code, http_status);
+	index = fragments_add(&job->errors, buffer_bytes(&e->error));
+	out_of_memory_if(e, index < 0);
+	return index;
+}
+
+void respond_rest(struct engine *e, struct job *job, enum status status, enum reason reason,
+                  const char *message)
+{
+	int16_t error = respond_add_error(e, job, reason, message, NULL, 0);
+
+	job_decide_rest(job, status, error);
+	respond_job(e, job);
+}
+
+static void count_reply(struct engine *e, const struct job *job)
+{
+	static const enum metric metrics[STATUS_COUNT] = {
+		[STATUS_PENDING] = METRIC_replies_failed,
+		[STATUS_ACCEPTED] = METRIC_replies_accepted,
+		[STATUS_FAILED] = METRIC_replies_failed,
+		[STATUS_REJECTED] = METRIC_replies_rejected,
+		[STATUS_EXPIRED] = METRIC_replies_expired,
+		[STATUS_UNKNOWN] = METRIC_replies_unknown,
+		[STATUS_PARTIAL] = METRIC_replies_partial,
+	};
+
+	metrics_add(e->metrics, metrics[job_status(job)], 1);
+	metrics_observe(e->metrics, HISTOGRAM_command_time, instant_since(e->now, job->arrived));
+}
+
+/* What the job waited: the call's figures now less those of its arrival. */
+static void leave_call(struct engine *e, struct job *job, int64_t waited_us[static WAIT_COUNT])
+{
+	struct call *call = job->call;
+
+	memset(waited_us, 0, WAIT_COUNT * sizeof(*waited_us));
+	if (!call)
+		return;
+	call_count_wait(e, call);
+	for (size_t i = 0; i < WAIT_COUNT; i++)
+		waited_us[i] = call->waited_us[i] - job->waited_us[i];
+	call_dequeue(call, job);
+}
+
+static struct effect_write *begin_write(struct engine *e, struct write *write, enum write_kind kind)
+{
+	struct effect_write *effect = effects_write(&e->effects);
+
+	if (!effect)
+		return NULL;
+	write->id = slots_put(&e->writes, write);
+	out_of_memory_if(e, write->id == SLOTS_NONE);
+	effect->write_id = write->id;
+	effect->kind = kind;
+	return effect;
+}
+
+static void set_key(const struct job *job, struct effect_write *effect)
+{
+	effect->has_key = job->command->call_id.size > 0 || job->has_key;
+	if (job->command->call_id.size > 0)
+		effect->key = command_text(job->command, job->command->call_id);
+	else if (job->has_key)
+		effect->key = (struct bytes){ job->headers.data + job->key.start, job->key.size };
+}
+
+static void write_reply(struct engine *e, struct job *job)
+{
+	struct effect_write *effect = begin_write(e, &job->reply, WRITE_REPLY);
+	struct reply_source source = { .topic = buffer_bytes(&e->topic),
+		                       .partition = job->partition->number,
+		                       .tenant_id = e->policy->tenant_id };
+
+	if (!effect)
+		return;
+	effect->topic = job->reply_topic;
+	set_key(job, effect);
+	reply_write(&effect->text, job, &source, job->waited_us);
+	out_of_memory_if(e, !buffer_ok(&effect->text));
+	effect->value = buffer_bytes(&effect->text);
+	for (size_t i = 0; i < job->n_copied; i++) {
+		struct span span = job->copied[i].value;
+
+		effects_header(&e->effects, effect, bytes_of(job->copied[i].name),
+		               (struct bytes){ job->headers.data + span.start, span.size }, false);
+	}
+}
+
+void respond_job(struct engine *e, struct job *job)
+{
+	int64_t waited_us[WAIT_COUNT];
+
+	CHECK(job_is_decided(job));
+	partition_activate(job);
+	leave_call(e, job, waited_us);
+	memcpy(job->waited_us, waited_us, sizeof(waited_us));
+	job->state = JOB_REPLYING;
+	count_reply(e, job);
+	trace(e, "p%d@%lld: reply %s", job->partition->number, (long long)job->entry.offset,
+	      status_text(job_status(job)));
+	write_reply(e, job);
+}
+
+/* Texts for the headers of a dead letter, one after another in the effect's buffer. */
+static struct span keep_text(struct effect_write *effect, const char *text)
+{
+	struct span span = { (uint32_t)effect->text.size, (uint32_t)strlen(text) };
+
+	buffer_append_text(&effect->text, text);
+	return span;
+}
+
+static struct span keep_number(struct effect_write *effect, int64_t number)
+{
+	struct span span = { .start = (uint32_t)effect->text.size };
+
+	buffer_append_int(&effect->text, number);
+	span.size = (uint32_t)effect->text.size - span.start;
+	return span;
+}
+
+/* Why, and where from. 'message' is for people. */
+static void add_dead_letter_headers(struct engine *e, struct effect_write *effect,
+                                    const struct job *job, const char *code, const char *message)
+{
+	struct span partition = keep_number(effect, job->partition->number);
+	struct span offset = keep_number(effect, job->entry.offset);
+	struct span text = keep_text(effect, message);
+	const struct {
+		const char *name;
+		struct bytes value;
+	} headers[] = {
+		{ "dead-letter-reason", bytes_of(code) },
+		{ "dead-letter-message", { effect->text.data + text.start, text.size } },
+		{ "dead-letter-topic", buffer_bytes(&e->topic) },
+		{ "dead-letter-partition",
+		  { effect->text.data + partition.start, partition.size } },
+		{ "dead-letter-offset", { effect->text.data + offset.start, offset.size } },
+	};
+
+	for (size_t i = 0; i < sizeof(headers) / sizeof(headers[0]); i++)
+		effects_header(&e->effects, effect, bytes_of(headers[i].name), headers[i].value,
+		               false);
+}
+
+void respond_dead_letter(struct engine *e, struct job *job, const struct record *record,
+                         const struct fault *fault)
+{
+	struct effect_write *effect = begin_write(e, &job->dead_letter, WRITE_DEAD_LETTER);
+
+	if (!effect)
+		return;
+	effect->topic = e->policy->dead_letter_topic;
+	effect->has_key = record->has_key;
+	effect->key = record->key;
+	effect->value = record->value;
+	for (size_t i = 0; i < record->n_headers; i++)
+		effects_header(&e->effects, effect, record->headers[i].name,
+		               record->headers[i].value, record->headers[i].is_null);
+	add_dead_letter_headers(e, effect, job, reason_code(fault->reason), fault->message);
+	metrics_add(e->metrics, METRIC_dead_letters, 1);
+}
+
+/* A dead letter without its value: the headers say what it stood for and where the original is. */
+static void write_short_dead_letter(struct engine *e, struct write *write, const char *code,
+                                    const char *message)
+{
+	struct effect_write *effect = begin_write(e, write, WRITE_DEAD_LETTER);
+
+	if (!effect)
+		return;
+	effect->topic = e->policy->dead_letter_topic;
+	effect->value = (struct bytes){ 0 };
+	set_key(write->job, effect);
+	add_dead_letter_headers(e, effect, write->job, code, message);
+	metrics_add(e->metrics, METRIC_dead_letters, 1);
+}
+
+static void finish(struct engine *e, struct job *job)
+{
+	struct partition *p = job->partition;
+	int64_t before = ledger_frontier(&p->ledger);
+
+	ledger_settle(&p->ledger, &job->entry);
+	partition_deactivate(job);
+	job_free(job);
+	metrics_add(e->metrics, METRIC_jobs_open, -1);
+	if (ledger_frontier(&p->ledger) != before) {
+		trace(e, "p%d: stored up to %lld", p->number,
+		      (long long)ledger_frontier(&p->ledger));
+		effects_store(&e->effects, p->number, ledger_frontier(&p->ledger));
+	}
+	partition_balance(e, p);
+	partition_check_quiet(e, p);
+}
+
+/* The broker will never take this record. A reply that may not go where its command asked goes to
+ * the default topic; what still cannot be written is named by a dead letter without a value; when
+ * even that fails, the offset is held. */
+static void write_refused(struct engine *e, struct write *write, const char *error)
+{
+	struct job *job = write->job;
+
+	metrics_add(e->metrics, METRIC_write_failures, 1);
+	trace(e, "p%d@%lld: write refused: %s", job->partition->number,
+	      (long long)job->entry.offset, error);
+	write->tries++;
+	if (write == &job->reply && write->tries == 1 &&
+	    strcmp(job->reply_topic, e->policy->reply_topic) != 0) {
+		job->reply_topic = e->policy->reply_topic;
+		write_reply(e, job);
+	} else if (write == &job->reply && write->tries <= 2) {
+		write->tries = 3;
+		write_short_dead_letter(e, write, status_text(job_status(job)), error);
+	} else if (write == &job->dead_letter && write->tries == 1) {
+		write_short_dead_letter(e, write, status_text(STATUS_REJECTED), error);
+	} else {
+		job->state = JOB_HELD;
+	}
+}
+
+void respond_written(struct engine *e, struct write *write, const char *error)
+{
+	struct job *job = write->job;
+
+	slots_remove(&e->writes, write->id);
+	write->id = SLOTS_NONE;
+	if (error)
+		write_refused(e, write, error);
+	else if (job->state != JOB_HELD && job->reply.id == SLOTS_NONE &&
+	         job->dead_letter.id == SLOTS_NONE)
+		finish(e, job);
+}

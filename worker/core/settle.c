@@ -1,0 +1,329 @@
+/* What an answer does to the commands of its request: see settle.h. */
+#include "worker/core/settle.h"
+
+#include "worker/core/respond.h"
+#include "worker/core/retry.h"
+#include "worker/core/scheduler.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+/* So many calls throttled in a row, with nothing accepted between: it is the application that is
+ * throttled. */
+#define THROTTLED_CALLS 3
+
+static const enum metric class_metrics[OUTCOME_CLASSES] = {
+	METRIC_requests_accepted,      METRIC_requests_throttled, METRIC_requests_not_sent,
+	METRIC_requests_refused,       METRIC_requests_call_over, METRIC_requests_unauthorized,
+	METRIC_requests_misconfigured, METRIC_requests_unknown,
+};
+
+/* The request that is being settled. */
+struct answered {
+	struct engine *e;
+	struct call *call;
+	struct invite *invite;
+	struct outcome outcome;
+};
+
+static void out_of_memory_if(struct engine *e, bool condition)
+{
+	if (condition)
+		e->effects.out_of_memory = true;
+}
+
+/* True for the first item of each job of the batch. */
+static bool begins_job(const struct batch *batch, size_t i)
+{
+	return i == 0 || batch->items[i].job != batch->items[i - 1].job;
+}
+
+/* Had no effect: all of it may be sent again. */
+static void renew(struct answered *a)
+{
+	const struct batch *batch = &a->invite->batch;
+
+	for (size_t i = 0; i < batch->n; i++)
+		batch->items[i].job->results[batch->items[i].index].delivery = DELIVERY_NEW;
+}
+
+static void decide(const struct batch_item *item, enum status status, int16_t operation,
+                   int16_t error)
+{
+	job_decide(item->job, item->index, status, operation, error);
+}
+
+static void fail(struct answered *a)
+{
+	const struct batch *batch = &a->invite->batch;
+	const struct outcome *o = &a->outcome;
+	int16_t error = -1;
+
+	for (size_t i = 0; i < batch->n; i++) {
+		if (begins_job(batch, i))
+			error = respond_add_error(a->e, batch->items[i].job, o->reason, o->message,
+			                          o->graph_code, o->http_status);
+		decide(&batch->items[i], STATUS_FAILED, -1, error);
+	}
+}
+
+/* A batch that was refused is being sent one by one; when all of them are taken, it was the company
+ * that was refused. */
+static void count_split(struct answered *a, bool accepted)
+{
+	const struct batch_item *item = &a->invite->batch.items[0];
+	struct call *call = a->call;
+
+	if (call->split_left == 0 || !item->job->results[item->index].is_alone)
+		return;
+	call->split_failed = call->split_failed || !accepted;
+	if (--call->split_left == 0 && !call->split_failed) {
+		call->is_single = true;
+		trace(a->e, "%s: takes one participant a request from now on", call->id);
+	}
+}
+
+static void on_accepted(struct answered *a)
+{
+	const struct batch *batch = &a->invite->batch;
+	int16_t operation = -1;
+
+	count_split(a, true);
+	a->call->is_established = true;
+	call_clear_hold(a->call);
+	scheduler_clear_hold(a->e);
+	for (size_t i = 0; i < batch->n; i++) {
+		if (begins_job(batch, i)) {
+			operation = fragments_add(&batch->items[i].job->operations,
+			                          buffer_bytes(&a->e->operation));
+			out_of_memory_if(a->e, operation < 0);
+		}
+		decide(&batch->items[i], STATUS_ACCEPTED, operation, -1);
+	}
+	metrics_add(a->e->metrics, METRIC_participants_sent, (int64_t)batch->n);
+}
+
+static void on_throttled(struct answered *a)
+{
+	struct engine *e = a->e;
+	struct application *application = &e->application;
+	duration_t pause = a->outcome.has_retry_after
+	                       ? a->outcome.retry_after
+	                       : retry_backoff(e->policy->retry_base, e->policy->retry_cap,
+	                                       a->call->failures + 1, &e->random);
+	instant_t until = instant_add(e->now, pause);
+
+	a->call->failures++;
+	call_hold(e, a->call, until, REASON_THROTTLED);
+	if (a->call != application->last_throttled)
+		application->throttled_calls++;
+	application->last_throttled = a->call;
+	if (application->throttled_calls >= THROTTLED_CALLS) {
+		application->throttled_calls = 0;
+		scheduler_hold(e, until, REASON_THROTTLED);
+	}
+	renew(a);
+}
+
+static void on_not_sent(struct answered *a)
+{
+	struct engine *e = a->e;
+
+	a->call->failures++;
+	call_hold(e, a->call,
+	          instant_add(e->now, retry_backoff(e->policy->retry_base, e->policy->retry_cap,
+	                                            a->call->failures, &e->random)),
+	          REASON_UNAVAILABLE);
+	renew(a);
+}
+
+static void on_refused(struct answered *a)
+{
+	struct batch *batch = &a->invite->batch;
+
+	call_clear_hold(a->call);
+	scheduler_clear_hold(a->e);
+	if (!a->outcome.may_split || batch->n == 1) {
+		count_split(a, false);
+		fail(a);
+		return;
+	}
+	a->call->split_left = (unsigned)batch->n;
+	a->call->split_failed = false;
+	for (size_t i = 0; i < batch->n; i++)
+		batch->items[i].job->results[batch->items[i].index].is_alone = true;
+	renew(a);
+}
+
+static void on_call_over(struct answered *a)
+{
+	struct engine *e = a->e;
+	instant_t arrived = a->invite->batch.items[0].job->arrived;
+	duration_t pause = { e->policy->call_grace.us / 4 };
+
+	scheduler_clear_hold(e);
+	if (!a->call->is_established &&
+	    instant_since(e->now, arrived).us < e->policy->call_grace.us) {
+		call_hold(e, a->call, instant_add(e->now, pause), REASON_CALL_OVER);
+		renew(a);
+		return;
+	}
+	call_clear_hold(a->call);
+	fail(a);
+	for (struct job *job = call_first(a->call); job; job = call_first(a->call))
+		respond_rest(e, job, STATUS_FAILED, REASON_CALL_OVER, a->outcome.message);
+}
+
+/* All calls are concerned. A refused token is fetched anew and tried at once; what fails then, and
+ * everything else, backs off. Answers to requests that were on their way when the hold began say
+ * nothing new. */
+static void on_application_refused(struct answered *a)
+{
+	struct engine *e = a->e;
+	const struct application *application = &e->application;
+	bool is_first_401 = a->outcome.http_status == 401 && application->failures == 0;
+	duration_t pause = { 0 };
+
+	renew(a);
+	if (instant_before(a->invite->sent, application->penalized))
+		return;
+	if (!is_first_401)
+		pause = retry_backoff(e->policy->retry_base, e->policy->retry_cap,
+		                      application->failures + 1, &e->random);
+	scheduler_hold(e, instant_add(e->now, pause), a->outcome.reason);
+}
+
+/* "sent …, what failed; look for clientContext …" */
+static int16_t add_unknown_error(struct answered *a, struct job *job)
+{
+	struct engine *e = a->e;
+	char date[WALL_TEXT_SIZE];
+	char message[OUTCOME_MESSAGE_SIZE + 400];
+
+	buffer_clear(&e->error);
+	invite_write_context(a->invite, buffer_bytes(&e->topic), &e->error);
+	wall_format((wall_t){ e->wall.us - instant_since(e->now, a->invite->sent).us }, date);
+	snprintf(message, sizeof(message), "sent at %s, then: %s; look for clientContext %s", date,
+	         a->outcome.message, buffer_bytes(&e->error).data);
+	return respond_add_error(e, job, REASON_UNKNOWN, message, a->outcome.graph_code,
+	                         a->outcome.http_status);
+}
+
+static void on_unknown(struct answered *a)
+{
+	struct engine *e = a->e;
+	const struct batch *batch = &a->invite->batch;
+	bool resends = false;
+	int16_t error = -1;
+
+	for (size_t i = 0; i < batch->n; i++) {
+		const struct batch_item *item = &batch->items[i];
+
+		if (begins_job(batch, i)) {
+			resends = item->job->command->resend_unknown && !item->job->was_resent;
+			item->job->was_resent = resends;
+			error = resends ? -1 : add_unknown_error(a, item->job);
+		}
+		if (resends) {
+			item->job->results[item->index].delivery = DELIVERY_NEW;
+			call_hold(e, a->call, instant_add(e->now, e->policy->settle),
+			          REASON_UNKNOWN);
+		} else {
+			decide(item, STATUS_UNKNOWN, -1, error);
+		}
+	}
+}
+
+static void apply(struct answered *a)
+{
+	switch (a->outcome.class) {
+	case OUTCOME_ACCEPTED:
+		on_accepted(a);
+		break;
+	case OUTCOME_THROTTLED:
+		on_throttled(a);
+		break;
+	case OUTCOME_NOT_SENT:
+		on_not_sent(a);
+		break;
+	case OUTCOME_REFUSED:
+		on_refused(a);
+		break;
+	case OUTCOME_CALL_OVER:
+		on_call_over(a);
+		break;
+	case OUTCOME_UNAUTHORIZED:
+	case OUTCOME_MISCONFIGURED:
+		on_application_refused(a);
+		break;
+	case OUTCOME_UNKNOWN:
+		on_unknown(a);
+		break;
+	case OUTCOME_CLASSES:
+		CHECK(false);
+	}
+}
+
+static void note_answer(struct answered *a)
+{
+	struct engine *e = a->e;
+	const struct batch *batch = &a->invite->batch;
+	duration_t took = instant_since(e->now, a->invite->sent);
+
+	metrics_add(e->metrics, class_metrics[a->outcome.class], 1);
+	metrics_observe(e->metrics, HISTOGRAM_request_time, took);
+	trace(e, "%s: answered %d, %s%s%s", a->call->id, a->outcome.http_status,
+	      outcome_class_text(a->outcome.class), *a->outcome.graph_code ? " " : "",
+	      a->outcome.graph_code);
+	call_count_wait(e, a->call);
+	for (size_t i = 0; i < batch->n; i++) {
+		if (!begins_job(batch, i))
+			continue;
+		/* Being answered is not waiting for the call. */
+		batch->items[i].job->waited_us[WAIT_CALL] += took.us;
+		batch->items[i].job->answered_at = e->wall;
+	}
+}
+
+/* Reply to what is decided; what is all new again may be left to the next owner. */
+static void settle_batch(struct answered *a)
+{
+	const struct batch *batch = &a->invite->batch;
+
+	for (size_t i = 0; i < batch->n; i++) {
+		struct job *job = batch->items[i].job;
+
+		if (!begins_job(batch, i) || job->state != JOB_QUEUED)
+			continue;
+		if (job_is_decided(job)) {
+			respond_job(a->e, job);
+		} else if (!job_is_started(job)) {
+			job->entry.state = LEDGER_NEW;
+			partition_deactivate(job);
+			partition_leave(job);
+		}
+	}
+}
+
+void settle_answer(struct engine *e, struct invite *invite, const struct answer *answer)
+{
+	struct answered a = { .e = e, .call = invite->call, .invite = invite };
+	struct partition *partition;
+
+	slots_remove(&e->invites, invite->id);
+	e->in_flight--;
+	if (a.call) {
+		partition = a.call->partition;
+		outcome_judge(answer, e->policy->graph_url, bytes_of(a.call->id), e->wall,
+		              &e->operation, &a.outcome);
+		out_of_memory_if(e, !buffer_ok(&e->operation));
+		note_answer(&a);
+		a.call->invite = NULL;
+		a.call->state = CALL_IDLE;
+		apply(&a);
+		settle_batch(&a);
+		call_update(e, a.call);
+		partition_check_quiet(e, partition);
+	}
+	free(invite);
+}
