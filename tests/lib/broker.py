@@ -65,7 +65,7 @@ def cache_directory():
 
 
 def resolve(version):
-    """The directory with the jars of this version; fetched once, safe when several ask at a time."""
+    """The directory with the jars of this version; fetched once, even if several ask at a time."""
     directory = cache_directory() / f"kafka-{version}"
     directory.parent.mkdir(parents=True, exist_ok=True)
     with open(f"{directory}.lock", "w", encoding="ascii") as lock:

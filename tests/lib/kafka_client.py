@@ -4,11 +4,26 @@ import json
 import time
 import uuid
 
-from confluent_kafka import Consumer, KafkaError, Producer, TopicPartition
+from confluent_kafka import Consumer, KafkaError, KafkaException, Producer, TopicPartition
+from confluent_kafka.admin import AdminClient, NewTopic
 
 from process import NotReady
 
 QUIET = {"log_level": 0}
+
+
+def create_missing_topics(bootstrap, topics, replicas=-1):
+    """`topics`: partitions by name. `replicas`: -1 is the broker's default."""
+    admin = AdminClient({"bootstrap.servers": bootstrap, **QUIET})
+    try:
+        known = admin.list_topics(timeout=10).topics
+        wanted = [
+            NewTopic(name, count, replicas) for name, count in topics.items() if name not in known
+        ]
+        for future in admin.create_topics(wanted, operation_timeout=30).values() if wanted else ():
+            future.result(60)
+    except KafkaException as error:
+        raise NotReady(f"the broker at {bootstrap}: {error.args[0].str()}") from None
 
 
 class Commands:
@@ -53,9 +68,9 @@ class Commands:
 
 
 class Reader:
-    """Reads a whole topic from its beginning, committed records only, and remembers all it saw."""
+    """Reads a topic from its beginning or end, committed records only; remembers all it saw."""
 
-    def __init__(self, bootstrap, topic, **properties):
+    def __init__(self, bootstrap, topic, from_end=False, **properties):
         settings = {
             "bootstrap.servers": bootstrap,
             "group.id": f"reader-{uuid.uuid4()}",
@@ -67,7 +82,10 @@ class Reader:
         self.records = []
         self.consumer = Consumer({**settings, **QUIET, **properties})
         partitions = self.consumer.list_topics(topic, timeout=30).topics[topic].partitions
-        self.consumer.assign([TopicPartition(topic, number, 0) for number in sorted(partitions)])
+        places = [TopicPartition(topic, number, 0) for number in sorted(partitions)]
+        for place in places if from_end else ():
+            _, place.offset = self.consumer.get_watermark_offsets(place, timeout=30)
+        self.consumer.assign(places)
 
     def poll(self, seconds=0.1):
         """Take what is there; the new records."""

@@ -65,7 +65,7 @@ def listeners(pid):
 
 
 class Process:
-    """One child with both its outputs in one log file; optionally its stdout is read line by line."""
+    """One child, its output in a log file; on demand its stdout is read line by line instead."""
 
     def __init__(self, name, argv, log_path, env=None, read_stdout=False, keep_stdin=False):
         self.name = name

@@ -2,7 +2,7 @@
 
 Each further argument names something that broke before tests could run; it counts as a failure.
 A test may be skipped only when it cannot run on this machine at all, and must print a line that
-begins with IMPOSSIBLE and says why. Any other skip counts as a failure.
+begins with "impossible here: " and says why. Any other skip counts as a failure.
 """
 
 import pathlib
@@ -16,7 +16,7 @@ def reason(case):
     """Why this test says it cannot run here; None when it says nothing."""
     output = case.findtext("system-out") or ""
     for line in output.splitlines():
-        if line.strip().startswith(IMPOSSIBLE):
+        if line.startswith(IMPOSSIBLE):
             return line.strip()
     return None
 
