@@ -8,8 +8,9 @@ import pathlib
 import select
 import signal
 import subprocess
-import time
 import urllib.parse
+
+from process import die_with_parent, wait_until
 
 READY_TIMEOUT = 20.0
 STOP_TIMEOUT = 20.0
@@ -20,29 +21,51 @@ class SimulatorError(Exception):
 
 
 def find_executable():
-    """The simulator to test: the environment's GRAPH_SIMULATOR, else one in a build directory of the project."""
-    named = os.environ.get("GRAPH_SIMULATOR")
-    if named:
-        return named
+    """The simulator to test: that of WORKER_BIN, else the newest that was built in build/."""
+    if "WORKER_BIN" in os.environ:
+        return os.path.join(os.environ["WORKER_BIN"], "graph-simulator")
     root = pathlib.Path(__file__).resolve().parents[2]
     built = sorted(root.glob("build/*/bin/graph-simulator"), key=lambda path: path.stat().st_mtime)
     if not built:
-        raise SimulatorError("no graph-simulator found: build it, or name it in GRAPH_SIMULATOR")
+        raise SimulatorError(
+            "no graph-simulator found: build it, or name its directory in WORKER_BIN"
+        )
     return str(built[-1])
 
 
 def make_certificates(directory):
-    """Make a CA and a server certificate for localhost and 127.0.0.1. Returns the paths: ca, cert, key."""
+    """Make a CA and a server certificate for loopback. Returns the paths: ca, cert, key."""
     directory = pathlib.Path(directory)
     ca, ca_key = directory / "ca.pem", directory / "ca.key"
-    cert, key, request = directory / "server.pem", directory / "server.key", directory / "server.csr"
+    cert, key, request = (
+        directory / "server.pem",
+        directory / "server.key",
+        directory / "server.csr",
+    )
     extensions = directory / "server.ext"
     extensions.write_text("subjectAltName=DNS:localhost,IP:127.0.0.1\nbasicConstraints=CA:FALSE\n")
     curve = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"]
-    _openssl("req", "-x509", *curve, "-keyout", ca_key, "-out", ca, "-days", "30", "-subj", "/CN=Test CA")
+    _openssl(
+        "req", "-x509", *curve, "-keyout", ca_key, "-out", ca, "-days", "30", "-subj", "/CN=Test CA"
+    )
     _openssl("req", *curve, "-keyout", key, "-out", request, "-subj", "/CN=localhost")
-    _openssl("x509", "-req", "-in", request, "-CA", ca, "-CAkey", ca_key, "-CAcreateserial", "-days", "30",
-             "-extfile", extensions, "-out", cert)
+    _openssl(
+        "x509",
+        "-req",
+        "-in",
+        request,
+        "-CA",
+        ca,
+        "-CAkey",
+        ca_key,
+        "-CAcreateserial",
+        "-days",
+        "30",
+        "-extfile",
+        extensions,
+        "-out",
+        cert,
+    )
     return str(ca), str(cert), str(key)
 
 
@@ -55,8 +78,8 @@ def _openssl(*args):
 class Simulator:
     """A running graph-simulator with its journal in 'directory'.
 
-    Options are those of the command line with underscores: Simulator(tmp, latency=50, tenant="t", https=True).
-    Rules are dictionaries, see the README. Use it in a with statement, or call stop().
+    Options are those of the command line: Simulator(tmp, latency=50, token_lifetime=9). Rules are
+    dictionaries, see the README. Use it in a with statement, or call stop().
     """
 
     def __init__(self, directory, rules=None, https=False, executable=None, http_port=0, **options):
@@ -65,7 +88,13 @@ class Simulator:
         self.journal_path = self.directory / "graph-journal.jsonl"
         self.ca = None
         self.exit_code = None
-        command = [executable or find_executable(), "--http", str(http_port), "--journal", str(self.journal_path)]
+        command = [
+            executable or find_executable(),
+            "--http",
+            str(http_port),
+            "--journal",
+            str(self.journal_path),
+        ]
         if https:
             self.ca, cert, key = make_certificates(self.directory)
             command += ["--https", "0", "--cert", cert, "--key", key]
@@ -77,7 +106,9 @@ class Simulator:
             command += ["--" + name.replace("_", "-"), str(value)]
         self.stderr_path = self.directory / "graph-simulator.log"
         with open(self.stderr_path, "wb") as stderr:
-            self.process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=stderr)
+            self.process = subprocess.Popen(
+                command, stdout=subprocess.PIPE, stderr=stderr, preexec_fn=die_with_parent
+            )
         try:
             ready = self._wait_ready()
         except BaseException:
@@ -90,7 +121,9 @@ class Simulator:
         readable, _, _ = select.select([self.process.stdout], [], [], READY_TIMEOUT)
         line = self.process.stdout.readline() if readable else b""
         if not line:
-            raise SimulatorError(f"graph-simulator did not start: {self.stderr_path.read_text().strip()}")
+            raise SimulatorError(
+                f"graph-simulator did not start: {self.stderr_path.read_text().strip()}"
+            )
         return json.loads(line)
 
     def __enter__(self):
@@ -131,10 +164,12 @@ class Simulator:
         self.process.stdout.close()
 
     def control(self, method, path, body=None):
-        """One request to the control API. Returns its JSON; a refusal is an error with the reason."""
+        """A request to the control API. Returns its JSON; a refusal is an error that says why."""
         connection = http.client.HTTPConnection("127.0.0.1", self.http_port, timeout=30)
         with contextlib.closing(connection):
-            connection.request(method, "/control/" + path, None if body is None else json.dumps(body))
+            connection.request(
+                method, "/control/" + path, None if body is None else json.dumps(body)
+            )
             answer = connection.getresponse()
             value = json.loads(answer.read())
         if answer.status != 200:
@@ -158,7 +193,7 @@ class Simulator:
         return self.control("PATCH", "settings", settings)
 
     def state(self):
-        """Figures: requests, invites, effects, in_flight, connections, tokens_issued, calls, operations."""
+        """Figures: requests, invites, effects, in_flight, connections and so on."""
         return self.control("GET", "state")
 
     def revoke_tokens(self):
@@ -170,7 +205,7 @@ class Simulator:
         return self.control("DELETE", "calls")
 
     def journal(self, control=False):
-        """All lines so far of requests that are over, as dictionaries; those of the control API only on demand."""
+        """All lines so far, as dictionaries; those of the control API only on demand."""
         if self.process.poll() is None:
             self.control("POST", "flush")
         text = self.journal_path.read_bytes().decode("utf-8", "replace")
@@ -187,14 +222,14 @@ class Simulator:
 
     def wait(self, condition, timeout=30.0):
         """Wait until condition(state) is true of the figures of state(), and return them."""
-        deadline = time.monotonic() + timeout
-        while True:
-            state = self.state()
-            if condition(state):
-                return state
-            if time.monotonic() > deadline:
-                raise SimulatorError(f"not reached within {timeout} s: {state}")
-            select.select([], [], [], 0.01)
+        state = {}
+
+        def reached():
+            state.update(self.state())
+            return condition(state)
+
+        wait_until(reached, timeout, lambda: f"the simulator's figures are {state}")
+        return state
 
     def wait_idle(self, timeout=30.0):
         """Wait until no request is in flight."""
@@ -202,12 +237,20 @@ class Simulator:
 
     def token(self, tenant="tenant", client_id="client", client_secret="secret"):
         """Get a token as a client would."""
-        form = {"grant_type": "client_credentials", "client_id": client_id, "client_secret": client_secret,
-                "scope": "https://graph.microsoft.com/.default"}
+        form = {
+            "grant_type": "client_credentials",
+            "client_id": client_id,
+            "client_secret": client_secret,
+            "scope": "https://graph.microsoft.com/.default",
+        }
         connection = http.client.HTTPConnection("127.0.0.1", self.http_port, timeout=30)
         with contextlib.closing(connection):
-            connection.request("POST", f"/{tenant}/oauth2/v2.0/token", urllib.parse.urlencode(form),
-                               {"Content-Type": "application/x-www-form-urlencoded"})
+            connection.request(
+                "POST",
+                f"/{tenant}/oauth2/v2.0/token",
+                urllib.parse.urlencode(form),
+                {"Content-Type": "application/x-www-form-urlencoded"},
+            )
             answer = connection.getresponse()
             value = json.loads(answer.read())
         if answer.status != 200:

@@ -144,6 +144,10 @@ void answers_by_rule(struct exchange *exchange)
 	const struct rule *rule = exchange->rule;
 	int status = (int)rule->status;
 
+	if (status < 300) {
+		exchange->answer.status = status;
+		return;
+	}
 	if (exchange->route != ROUTE_TOKEN) {
 		refuse(exchange, status, rule->code, rule->message, rule->error_form);
 		return;

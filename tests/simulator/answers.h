@@ -12,7 +12,7 @@ void answers_refuse(struct exchange *exchange, int status, const char *code, con
 void answers_refuse_token(struct exchange *exchange, int status, const char *error, int number,
                           const char *message);
 
-/* The answer that the exchange's rule asks for instead of the true one, when it has a status. */
+/* Answer with the status of the exchange's rule. A success keeps the body that is there, if any. */
 void answers_by_rule(struct exchange *exchange);
 
 /* What the rule changes in any answer: body, type, Retry-After, Location. */

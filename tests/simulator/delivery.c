@@ -32,9 +32,10 @@ static void wait_for(struct exchange *exchange, int64_t ms)
 	MHD_suspend_connection(exchange->connection);
 	DL_APPEND(simulator->server.deliveries.waiting, exchange);
 	exchange->waiting = true;
-	/* The loop's idea of the time is as old as its last wakeup. */
+	/* The loop's idea of the time is as old as its last wakeup, and cut to milliseconds: one
+	 * more is never too early. */
 	uv_update_time(&simulator->loop);
-	uv_timer_start(&exchange->timer, on_timer, (uint64_t)ms, 0);
+	uv_timer_start(&exchange->timer, on_timer, (uint64_t)ms + 1, 0);
 }
 
 void deliveries_abort(struct deliveries *deliveries)
@@ -170,6 +171,9 @@ static enum MHD_Result send_answer(struct exchange *exchange)
 	result =
 	    MHD_queue_response(exchange->connection, (unsigned)exchange->answer.status, response);
 	MHD_destroy_response(response);
+	/* Before the first byte leaves, so that whoever has the answer finds it in the journal. */
+	if (result == MHD_YES && !is_badly_sent(exchange->rule))
+		exchange_conclude(exchange, END_SENT);
 	return result;
 }
 

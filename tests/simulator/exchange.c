@@ -243,10 +243,13 @@ static void on_timer_closed(uv_handle_t *timer)
 	release(timer->data);
 }
 
-void exchange_end(struct exchange *exchange, enum exchange_end end)
+void exchange_conclude(struct exchange *exchange, enum exchange_end end)
 {
 	struct simulator *simulator = exchange->simulator;
 
+	if (exchange->concluded)
+		return;
+	exchange->concluded = true;
 	exchange->end = end;
 	journal_add(&simulator->journal, exchange);
 	simulator->in_flight -= exchange->route != ROUTE_CONTROL;
@@ -254,6 +257,11 @@ void exchange_end(struct exchange *exchange, enum exchange_end end)
 		exchange->call->in_flight--;
 		calls_put(&simulator->calls, exchange->call);
 	}
+}
+
+void exchange_end(struct exchange *exchange, enum exchange_end end)
+{
+	exchange_conclude(exchange, end);
 	if (exchange->has_timer)
 		uv_close((uv_handle_t *)&exchange->timer, on_timer_closed);
 	else

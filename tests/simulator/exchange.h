@@ -77,7 +77,7 @@ struct exchange {
 	uint64_t sequence;
 	uint64_t connection_number;
 	bool tls;
-	instant_t arrived, answered;
+	instant_t arrived;
 	wall_t arrived_wall;
 	const char *method;            /* Borrowed from libmicrohttpd */
 	const char *version;           /* Borrowed from libmicrohttpd */
@@ -89,7 +89,6 @@ struct exchange {
 	bool bearer_ok;
 
 	json_t *json;               /* The body, when it is JSON; owned */
-	const char *json_problem;   /* Why it is not */
 	const char *client_context; /* Borrowed from 'json' */
 	struct invited invited[EXCHANGE_MAX_INVITED];
 	size_t n_invited;
@@ -100,6 +99,7 @@ struct exchange {
 	char operation[RANDOM_UUID_SIZE]; /* Made by it, or empty */
 	struct answer answer;
 	enum exchange_end end;
+	bool concluded;
 };
 
 /* Longest body that is read; more is answered with 413. */
@@ -115,7 +115,11 @@ void exchange_begin(struct exchange *exchange, const char *method, const char *v
 /* The whole body is there: let it take effect and prepare the answer. */
 void exchange_handle(struct exchange *exchange);
 
-/* It is over: write it down and release it, at once or when its timer is closed. */
+/* Nothing that matters can follow: write it down, and count it as in flight no more. Once; later
+ * calls do nothing. */
+void exchange_conclude(struct exchange *exchange, enum exchange_end end);
+
+/* It is over: conclude it and release it, at once or when its timer is closed. */
 void exchange_end(struct exchange *exchange, enum exchange_end end);
 
 /* The value of a request header, borrowed, or NULL. */

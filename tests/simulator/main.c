@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 
 enum option_key {
 	KEY_HTTP = 256,
@@ -174,8 +175,7 @@ static int serve(struct simulator *simulator, struct err *err)
 	for (int i = 0; i < 2; i++)
 		uv_close((uv_handle_t *)&signals[i], NULL);
 	/* Lets go of the handles, and with them of the exchanges that have one. */
-	while (uv_run(&simulator->loop, UV_RUN_NOWAIT))
-		;
+	uv_run(&simulator->loop, UV_RUN_NOWAIT);
 	return 0;
 }
 
@@ -207,6 +207,17 @@ static int run(const struct options *options, struct err *err)
 	return result;
 }
 
+/* Every connection is a file: take as many as the system lets us have. */
+static void raise_file_limit(void)
+{
+	struct rlimit limit;
+
+	if (getrlimit(RLIMIT_NOFILE, &limit) < 0)
+		return;
+	limit.rlim_cur = limit.rlim_max;
+	setrlimit(RLIMIT_NOFILE, &limit);
+}
+
 int main(int argc, char **argv)
 {
 	struct options options = {
@@ -222,6 +233,7 @@ int main(int argc, char **argv)
 	argp_parse(&argp, argc, argv, 0, NULL, &options);
 	/* A client that goes away must not end the simulator. */
 	signal(SIGPIPE, SIG_IGN);
+	raise_file_limit();
 	if (run(&options, &err) == 0)
 		return EXIT_SUCCESS;
 	fprintf(stderr, "graph-simulator: %s\n", err.msg);
