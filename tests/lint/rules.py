@@ -15,7 +15,7 @@ RANKS = {"base": 0, "core": 1, "io": 2, "config": 3, "app": 3}
 # Which files may know which library: (header, pattern of the paths that may include it).
 LIBRARY_HEADERS = (
     (r"uv\.h", r"(include/)?worker/(io/.*|[^/]+)"),
-    (r"curl/", r"(include/)?worker/io/http[^/]*|worker/[^/]+"),
+    (r"curl/", r"(include/)?worker/io/(http|transfer)[^/]*|worker/[^/]+"),
     (r"librdkafka/", r"(include/)?worker/io/(kafka|consumer|publisher|committer)[^/]*"),
     (r"microhttpd\.h", r"worker/io/admin[^/]*"),
     (r"jansson\.h", r"(include/)?worker/(core/.*|io/.*|config/.*|[^/]+)"),
@@ -34,7 +34,7 @@ BANNED_IN_CORE = BANNED_IN_CORE.split()
 
 # A machine's own paths, and hosts of package registries. Written so that they do not match here.
 LOCAL = (
-    r"/wor[k]/|/roo[t]/|/hom[e]/\w|\.py[e]nv|\.libr[a]ry\b|deb\.debia[n]\.org|repo1?\.mave[n]\.|"
+    r"/wor[k]/|/roo[t]/|/hom[e]/\w|\.py[e]nv|/\.libr[a]ry\b|deb\.debia[n]\.org|repo1?\.mave[n]\.|"
     r"pyp[i]\.org|registry\.npmj[s]|proxy\.golan[g]|crate[s]\.io"
 )
 
