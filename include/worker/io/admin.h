@@ -1,5 +1,4 @@
-/* The operator's HTTP server: /livez, /readyz and /metrics, by libmicrohttpd in epoll mode on the
- * libuv loop. */
+/* The operator's HTTP server: /livez, /readyz and /metrics, by libmicrohttpd in epoll mode on the libuv loop. */
 #ifndef WORKER_IO_ADMIN_H
 #define WORKER_IO_ADMIN_H
 
@@ -14,9 +13,8 @@
 struct admin;
 
 struct admin_options {
-	const char
-	    *address;  /* IPv4 or IPv6 literal to listen on; never "every interface" by omission */
-	uint16_t port; /* 0: the kernel chooses, see admin_port() */
+	const char *address; /* IPv4 or IPv6 literal to listen on; never "every interface" by omission */
+	uint16_t port;       /* 0: the kernel chooses, see admin_port() */
 };
 
 struct admin_callbacks {
@@ -34,6 +32,7 @@ struct admin *admin_new(uv_loop_t *loop, const struct admin_options *options,
 
 uint16_t admin_port(const struct admin *admin);
 
+/* Breaks off what is under way. */
 void admin_close(struct admin *admin, void (*closed)(void *owner), void *owner);
 
 #endif

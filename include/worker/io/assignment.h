@@ -1,0 +1,54 @@
+/* Which partitions of the topic the group gave us: offered, owned, to be given back; and which of them are paused. */
+#ifndef WORKER_IO_ASSIGNMENT_H
+#define WORKER_IO_ASSIGNMENT_H
+
+#include "worker/base/metrics.h"
+#include "worker/io/kafka_client.h"
+
+struct assignment;
+
+/* As in consumer_callbacks. */
+struct assignment_callbacks {
+	void *owner;
+	void (*assigned)(void *owner, const int32_t *partitions, size_t n, int32_t partitions_of_topic);
+	void (*revoked)(void *owner, const int32_t *partitions, size_t n, bool lost);
+};
+
+struct assignment_options {
+	struct kafka_client *client; /* Borrowed, as all of these */
+	const char *topic;
+	const struct log *log;
+	struct metrics *metrics;
+	struct assignment_callbacks callbacks;
+};
+
+struct assignment *assignment_new(uv_loop_t *loop, const struct assignment_options *options);
+
+/* What librdkafka's rebalance callback says. Only notes it down: see assignment_serve(). */
+void assignment_note(struct assignment *a, rd_kafka_resp_err_t what,
+                     const rd_kafka_topic_partition_list_t *partitions);
+
+/* Work off what was noted; the callbacks fire from here, or later from the loop. */
+void assignment_serve(struct assignment *a);
+
+/* Begin a look-up that failed once more. To be called now and then. */
+void assignment_retry(struct assignment *a);
+
+void assignment_accept(struct assignment *a);
+void assignment_release(struct assignment *a);
+
+/* Does nothing unless the partition is owned and its state changes. */
+void assignment_set_paused(struct assignment *a, int32_t partition, bool paused);
+
+/* True while records of this partition are ours to read. */
+bool assignment_is_reading(const struct assignment *a, int32_t partition);
+
+/* True while offsets of this partition are ours to commit: also after its revocation, until it is released, unless lost. */
+bool assignment_may_commit(const struct assignment *a, int32_t partition);
+
+bool assignment_is_member(const struct assignment *a);
+
+/* Let go of everything without asking librdkafka, then call 'closed'; no other callback fires any more. */
+void assignment_close(struct assignment *a, void (*closed)(void *owner), void *owner);
+
+#endif
