@@ -1,0 +1,55 @@
+/* The driver: turns what happens into events for the engine, and performs what the engine wants
+ * done.
+ *
+ * It owns the whole line from Kafka to Graph and back. Callbacks of its parts become events;
+ * effects are performed after the step that asked for them; none of the parts calls back from
+ * inside a request, so the engine is never entered twice. */
+#ifndef WORKER_IO_DRIVER_H
+#define WORKER_IO_DRIVER_H
+
+#include "worker/base/log.h"
+#include "worker/base/metrics.h"
+#include "worker/core/policy.h"
+#include "worker/io/consumer.h"
+#include "worker/io/graph.h"
+#include "worker/io/http.h"
+#include "worker/io/token.h"
+
+struct driver;
+
+struct driver_options {
+	struct policy policy;
+	struct kafka_properties kafka; /* For the producer; the consumer's are in 'consumer' */
+	struct consumer_options consumer;
+	struct http_options http;
+	struct token_options token;
+	struct graph_options graph;
+	duration_t commit_interval;
+	duration_t drain_timeout; /* What is in hand may take so long to end */
+};
+
+enum driver_end {
+	DRIVER_DRAINED,     /* Everything in hand was replied to and committed */
+	DRIVER_OUT_OF_TIME, /* Something was left: it is read again by the next owner */
+	DRIVER_FAILED       /* A part cannot go on; it was logged */
+};
+
+/* Fires once, from the loop, when everything is closed; the driver is freed right after it. */
+typedef void (*driver_stopped_cb)(void *owner, enum driver_end end);
+
+/* Borrows 'loop', 'log', 'metrics' and all that 'options' points to until it has stopped. NULL on
+ * failure: run the loop until 'stopped' has fired all the same, what was begun is being closed. */
+struct driver *driver_new(uv_loop_t *loop, const struct driver_options *options,
+                          const struct log *log, struct metrics *metrics, driver_stopped_cb stopped,
+                          void *owner, struct err *err) MUST_CHECK;
+
+/* Join the group and begin. On failure call driver_stop(). */
+int driver_start(struct driver *d, struct err *err) MUST_CHECK;
+
+/* Finish what was begun, commit, leave the group, release everything. Again: does nothing. */
+void driver_stop(struct driver *d);
+
+/* True when commands can be worked on; if not, a sentence for people goes into 'why'. */
+bool driver_is_ready(struct driver *d, struct buffer *why);
+
+#endif

@@ -1,0 +1,213 @@
+/* Builds the parts, runs the loop, and takes the parts down in the opposite order: see app.h. */
+#include "worker/app.h"
+
+#include "worker/io/admin.h"
+#include "worker/io/clock.h"
+#include "worker/io/driver.h"
+
+#include <stdio.h>
+#include <sysexits.h>
+#ifdef WORKER_HAVE_SYSTEMD
+#include <systemd/sd-daemon.h>
+#endif
+
+struct app {
+	const struct config *config;
+	uv_loop_t loop;
+	struct log log;
+	struct metrics metrics;
+	struct driver *driver;
+	struct admin *admin;
+	uv_signal_t sigterm;
+	uv_signal_t sigint;
+	int exit_code;
+};
+
+static void notify(const char *state)
+{
+#ifdef WORKER_HAVE_SYSTEMD
+	sd_notify(0, state);
+#else
+	(void)state;
+#endif
+}
+
+static struct policy make_policy(const struct config *c)
+{
+	struct policy policy = policy_default();
+
+	policy.reply_topic = c->topics.replies;
+	policy.dead_letter_topic = c->topics.dead_letters;
+	policy.tenant_id = c->login.tenant_id;
+	policy.graph_url = c->graph.url;
+	policy.require_key = c->commands.require_key;
+	policy.max_age = c->commands.max_age;
+	policy.copy_headers =
+	    (struct text_list){ (const char *const *)c->commands.copy_headers.list,
+		                c->commands.copy_headers.count };
+	policy.reply_topics =
+	    (struct text_list){ (const char *const *)c->commands.reply_topics.list,
+		                c->commands.reply_topics.count };
+	policy.batch_window = c->batch.window;
+	policy.batch_max = c->batch.max_participants;
+	policy.phones_alone = c->batch.phones_alone;
+	policy.call_rate = c->rate.call;
+	policy.call_burst = c->rate.call_burst;
+	policy.application_rate = c->rate.application;
+	policy.application_burst = c->rate.application_burst;
+	policy.share_delay = c->consumer.session_timeout;
+	policy.max_in_flight = c->graph.max_in_flight;
+	policy.retry_base = c->retry.base;
+	policy.retry_cap = c->retry.cap;
+	policy.max_hold = c->retry.max_hold;
+	policy.settle = c->retry.settle;
+	policy.call_grace = c->retry.call_grace;
+	policy.commands_per_partition = c->queue.commands_per_partition;
+	policy.offsets_per_partition = c->queue.offsets_per_partition;
+	policy.seed = (uint64_t)clock_now().us ^ (uint64_t)uv_os_getpid() << 32;
+	policy.trace = c->log.level == LOG_DEBUG;
+	return policy;
+}
+
+static struct driver_options make_options(const struct config *c)
+{
+	return (struct driver_options){
+		.policy = make_policy(c),
+		.kafka = c->kafka,
+		.consumer = {
+			.kafka = &c->kafka,
+			.topic = c->topics.commands,
+			.group = c->consumer.group,
+			.instance_id = c->consumer.instance_id,
+			.batch = c->consumer.batch,
+			.session_timeout = c->consumer.session_timeout,
+		},
+		.http = {
+			.ca_file = c->graph.ca_file,
+			.proxy = c->graph.proxy,
+			.user_agent = "invite-worker/" WORKER_VERSION,
+			.max_connections = c->graph.max_connections,
+			.connect_timeout = c->graph.connect_timeout,
+		},
+		.token = {
+			.login_url = c->login.url,
+			.tenant_id = c->login.tenant_id,
+			.client_id = c->login.client_id,
+			.client_secret = c->login.client_secret.text,
+			.scope = c->login.scope,
+			.timeout = c->login.timeout,
+		},
+		.graph = { .url = c->graph.url, .timeout = c->graph.timeout },
+		.commit_interval = c->consumer.commit_interval,
+		.drain_timeout = c->drain.timeout,
+	};
+}
+
+static bool on_ready(void *owner, struct buffer *why)
+{
+	struct app *app = owner;
+
+	return driver_is_ready(app->driver, why);
+}
+
+static void on_metrics(void *owner, struct buffer *page)
+{
+	struct app *app = owner;
+
+	metrics_write(&app->metrics, page);
+}
+
+/* The driver is gone: let go of what keeps the loop alive. */
+static void on_stopped(void *owner, enum driver_end end)
+{
+	static const int codes[] = {
+		[DRIVER_DRAINED] = EX_OK,
+		[DRIVER_OUT_OF_TIME] = EX_TEMPFAIL,
+		[DRIVER_FAILED] = EX_UNAVAILABLE,
+	};
+	struct app *app = owner;
+
+	if (app->exit_code == EX_OK)
+		app->exit_code = codes[end];
+	app->driver = NULL;
+	if (app->admin)
+		admin_close(app->admin, NULL, NULL);
+	uv_close((uv_handle_t *)&app->sigterm, NULL);
+	uv_close((uv_handle_t *)&app->sigint, NULL);
+}
+
+static void on_signal(uv_signal_t *handle, int number)
+{
+	struct app *app = handle->data;
+
+	log_info(&app->log, "app.stopping", "signal=%d", number);
+	notify("STOPPING=1");
+	if (app->driver)
+		driver_stop(app->driver);
+}
+
+static void watch_signal(struct app *app, uv_signal_t *handle, int number)
+{
+	uv_signal_init(&app->loop, handle);
+	handle->data = app;
+	uv_signal_start(handle, on_signal, number);
+}
+
+static int open_admin(struct app *app, struct err *err)
+{
+	const struct config *c = app->config;
+	const struct admin_options options = { .address = c->admin.address,
+		                               .port = (uint16_t)c->admin.port };
+	const struct admin_callbacks callbacks = { .owner = app,
+		                                   .ready = on_ready,
+		                                   .metrics = on_metrics };
+
+	if (!c->admin.enabled)
+		return 0;
+	app->admin = admin_new(&app->loop, &options, &callbacks, &app->log, err);
+	if (!app->admin)
+		return -1;
+	log_info(&app->log, "admin.listening", "address=%s port=%u", options.address,
+	         (unsigned)admin_port(app->admin));
+	return 0;
+}
+
+/* All or nothing; what was begun is closed by the loop. */
+static int start(struct app *app)
+{
+	const struct driver_options options = make_options(app->config);
+	struct err err = { .msg = "" };
+
+	app->driver =
+	    driver_new(&app->loop, &options, &app->log, &app->metrics, on_stopped, app, &err);
+	if (app->driver && open_admin(app, &err) == 0 && driver_start(app->driver, &err) == 0)
+		return 0;
+	log_error(&app->log, "app.start-failed", "error=\"%s\"", err.msg);
+	app->exit_code = EX_UNAVAILABLE;
+	if (app->driver)
+		driver_stop(app->driver);
+	return -1;
+}
+
+int app_run(const struct config *config)
+{
+	struct app app = { .config = config, .exit_code = EX_OK };
+
+	log_init(&app.log, stderr, (enum log_level)config->log.level);
+	/* A peer that closes a TLS connection must not end the process. */
+	signal(SIGPIPE, SIG_IGN);
+	if (uv_loop_init(&app.loop) != 0) {
+		log_error(&app.log, "app.start-failed", "error=\"no event loop\"");
+		return EX_OSERR;
+	}
+	watch_signal(&app, &app.sigterm, SIGTERM);
+	watch_signal(&app, &app.sigint, SIGINT);
+	if (start(&app) == 0) {
+		log_info(&app.log, "app.started", "version=%s", WORKER_VERSION);
+		notify("READY=1");
+	}
+	uv_run(&app.loop, UV_RUN_DEFAULT);
+	CHECK(uv_loop_close(&app.loop) == 0);
+	log_info(&app.log, "app.stopped", "exit=%d", app.exit_code);
+	return app.exit_code;
+}

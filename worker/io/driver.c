@@ -1,0 +1,561 @@
+/* Events in, effects out: see driver.h.
+ *
+ *   RUNNING --stop--> DRAINING --quiet or out of time--> FLUSHING --committed--> CLOSING --> gone
+ *
+ * A rebalance goes the same way for its partitions alone: no new sends, wait until they are quiet,
+ * commit, give them back. Polling goes on all the while, so the group does not lose patience. */
+#include "worker/io/driver.h"
+
+#include "worker/core/engine.h"
+#include "worker/io/alarms.h"
+#include "worker/io/clock.h"
+#include "worker/io/committer.h"
+#include "worker/io/owned.h"
+#include "worker/io/publisher.h"
+
+#include <inttypes.h>
+#include <stdlib.h>
+#include <time.h>
+
+/* How long a group member or a producer may take to leave; what is done by then is committed
+ * already. */
+#define LEAVE_DEADLINE_MS 5000
+
+enum driver_state {
+	DRIVER_RUNNING,
+	DRIVER_DRAINING, /* No new sends; waits for what was begun */
+	DRIVER_FLUSHING, /* The last commit is on its way */
+	DRIVER_FAILING,  /* Closes in the next turn of the loop: a part may be calling right now */
+	DRIVER_CLOSING
+};
+
+struct driver {
+	uv_loop_t *loop;
+	struct driver_options options;
+	const struct log *log;
+	struct metrics *metrics;
+	driver_stopped_cb stopped;
+	void *owner;
+	enum driver_state state;
+	enum driver_end end;
+	bool is_stepping;
+	struct engine *engine;
+	struct alarms *alarms;
+	struct http *http;
+	struct token *token;
+	struct token_waiter first_token; /* So that readiness does not wait for the first command */
+	struct graph *graph;
+	struct publisher *publisher;
+	struct consumer *consumer;
+	struct committer *committer;
+	struct owned owned;
+	uv_timer_t deadline; /* Of a drain or a revocation */
+	bool is_releasing;   /* The commit before a revocation is on its way */
+	unsigned open_parts; /* Parts that are still closing */
+};
+
+static wall_t wall_now(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_REALTIME, &ts);
+	return (wall_t){ (int64_t)ts.tv_sec * 1000000 + ts.tv_nsec / 1000 };
+}
+
+static void check_quiet(struct driver *d);
+static void on_deadline(uv_timer_t *timer);
+
+/* Nothing is lost by this: what has no stored reply is read again. */
+static void abort_driver(struct driver *d, const char *id, const char *message)
+{
+	char quoted[LOG_QUOTE_SIZE];
+
+	if (d->state == DRIVER_FAILING || d->state == DRIVER_CLOSING)
+		return;
+	log_error(d->log, id, "error=%s", log_quote(bytes_of(message), quoted));
+	d->state = DRIVER_FAILING;
+	d->end = DRIVER_FAILED;
+	uv_timer_start(&d->deadline, on_deadline, 0, 0);
+}
+
+static void write_trace(const struct driver *d, struct bytes trace)
+{
+	const char *line = trace.data;
+	const char *end = trace.data + trace.size;
+
+	while (line < end) {
+		const char *stop = memchr(line, '\n', (size_t)(end - line));
+
+		log_debug(d->log, "engine", "%.*s", (int)(stop - line), line);
+		line = stop + 1;
+	}
+}
+
+static void perform_post(struct driver *d, const struct effect_post *post)
+{
+	graph_invite(d->graph, &(struct graph_invite){
+	                           .id = post->invite_id,
+	                           .call_id = post->call_id,
+	                           .body = buffer_bytes(&post->body),
+	                           .client_request_id = bytes_of(post->client_request_id),
+	                       });
+}
+
+static void perform_write(struct driver *d, const struct effect_write *write)
+{
+	publisher_write(d->publisher, &(struct publisher_write){
+	                                  .id = write->write_id,
+	                                  .topic = write->topic,
+	                                  .has_key = write->has_key,
+	                                  .key = write->key,
+	                                  .value = write->value,
+	                                  .headers = write->headers,
+	                                  .n_headers = write->n_headers,
+	                              });
+}
+
+static void perform_alarms(struct driver *d, const struct effects *f, instant_t now)
+{
+	for (size_t i = 0; i < f->n_alarms; i++)
+		if (!alarms_set(d->alarms, f->alarms[i].id, f->alarms[i].at, now))
+			abort_driver(d, "driver.out-of-memory", "no memory for a timer");
+}
+
+static void perform_fetches(struct driver *d, const struct effects *f)
+{
+	for (size_t i = 0; i < f->n_fetches; i++) {
+		if (f->fetches[i].paused)
+			consumer_pause(d->consumer, f->fetches[i].partition);
+		else
+			consumer_resume(d->consumer, f->fetches[i].partition);
+	}
+}
+
+static void note_quiet(struct driver *d, const struct effects *f)
+{
+	for (size_t i = 0; i < f->n_quiet; i++) {
+		struct owned_partition *p = owned_find(&d->owned, f->quiet[i]);
+
+		if (p)
+			p->is_quiet = true;
+	}
+}
+
+static void perform(struct driver *d, const struct effects *f, instant_t now)
+{
+	for (size_t i = 0; i < f->n_marks; i++)
+		committer_mark(d->committer, f->marks[i]);
+	for (size_t i = 0; i < f->n_posts; i++)
+		perform_post(d, f->posts[i]);
+	for (size_t i = 0; i < f->n_writes; i++)
+		perform_write(d, f->writes[i]);
+	for (size_t i = 0; i < f->n_stores; i++)
+		committer_store(d->committer, f->stores[i].partition, f->stores[i].offset);
+	perform_alarms(d, f, now);
+	perform_fetches(d, f);
+	note_quiet(d, f);
+	write_trace(d, buffer_bytes(&f->trace));
+}
+
+static void feed(struct driver *d, struct event *event)
+{
+	const struct effects *effects;
+
+	CHECK(!d->is_stepping);
+	if (d->state == DRIVER_FAILING || d->state == DRIVER_CLOSING)
+		return;
+	event->now = clock_now();
+	event->wall = wall_now();
+	d->is_stepping = true;
+	effects = engine_step(d->engine, event);
+	d->is_stepping = false;
+	if (effects->out_of_memory) {
+		abort_driver(d, "driver.out-of-memory", "no memory: restart the worker");
+		return;
+	}
+	perform(d, effects, event->now);
+	if (effects->n_quiet > 0)
+		check_quiet(d);
+}
+
+/* What happened, as events. */
+
+static void on_record(void *owner, const struct record *record)
+{
+	feed(owner, &(struct event){ .type = EVENT_RECORD, .record = record });
+}
+
+static void on_position(void *owner, int32_t partition, int64_t offset)
+{
+	feed(owner, &(struct event){ .type = EVENT_POSITION,
+	                             .position = { .partition = partition, .offset = offset } });
+}
+
+static void on_marked(void *owner, const uint64_t *invite_ids, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		feed(owner, &(struct event){ .type = EVENT_MARKED, .invite_id = invite_ids[i] });
+}
+
+static void on_answer(void *owner, uint64_t invite_id, const struct answer *answer)
+{
+	feed(owner, &(struct event){ .type = EVENT_ANSWER,
+	                             .answer = { .invite_id = invite_id, .answer = answer } });
+}
+
+static void on_written(void *owner, uint64_t id, const char *error)
+{
+	struct driver *d = owner;
+	char quoted[LOG_QUOTE_SIZE];
+
+	if (error)
+		log_error(d->log, "publisher.refused", "error=%s",
+		          log_quote(bytes_of(error), quoted));
+	feed(d, &(struct event){ .type = EVENT_WRITTEN,
+	                         .written = { .write_id = id, .error = error } });
+}
+
+static void on_alarm(void *owner, uint64_t id)
+{
+	feed(owner, &(struct event){ .type = EVENT_ALARM, .alarm_id = id });
+}
+
+static void on_committed(void *owner, uint64_t opaque, const char *error)
+{
+	struct driver *d = owner;
+
+	committer_committed(d->committer, opaque, error);
+}
+
+static void on_consumer_fatal(void *owner, const char *message)
+{
+	abort_driver(owner, "consumer.fatal", message);
+}
+
+static void on_publisher_fatal(void *owner, const char *message)
+{
+	abort_driver(owner, "publisher.fatal", message);
+}
+
+static void on_first_token(void *owner, const char *bearer, const char *problem)
+{
+	(void)owner;
+	(void)bearer;
+	(void)problem; /* Logged where it was fetched; the first command asks again */
+}
+
+/* Partitions come and go. */
+
+static void on_assigned(void *owner, const int32_t *partitions, size_t n,
+                        int32_t partitions_of_topic)
+{
+	struct driver *d = owner;
+
+	if (d->state != DRIVER_RUNNING)
+		return;
+	for (size_t i = 0; i < n; i++) {
+		if (!owned_add(&d->owned, partitions[i])) {
+			abort_driver(d, "driver.out-of-memory", "no memory for a partition");
+			return;
+		}
+	}
+	log_info(d->log, "driver.assigned", "partitions=%zu of=%" PRId32, n, partitions_of_topic);
+	feed(d, &(struct event){ .type = EVENT_ASSIGN,
+	                         .assign = { .partitions = partitions,
+	                                     .n = n,
+	                                     .owned = (uint32_t)d->owned.count,
+	                                     .total = (uint32_t)partitions_of_topic } });
+	consumer_accept(d->consumer);
+}
+
+/* Drop what the group has taken. */
+static void forget_revoked(struct driver *d)
+{
+	int32_t number;
+
+	while (owned_take_revoked(&d->owned, &number)) {
+		committer_forget(d->committer, number);
+		feed(d, &(struct event){ .type = EVENT_FORGET, .partition = number });
+	}
+	consumer_release(d->consumer);
+}
+
+static void on_revoke_flushed(void *owner)
+{
+	struct driver *d = owner;
+
+	d->is_releasing = false;
+	log_info(d->log, "driver.revoked", "reason=rebalance");
+	forget_revoked(d);
+	if (d->state == DRIVER_DRAINING)
+		check_quiet(d);
+}
+
+static void flush_revoked(struct driver *d)
+{
+	if (d->is_releasing)
+		return;
+	d->is_releasing = true;
+	committer_flush(d->committer, on_revoke_flushed, d);
+}
+
+static void on_revoked(void *owner, const int32_t *partitions, size_t n, bool lost)
+{
+	struct driver *d = owner;
+
+	if (d->state != DRIVER_RUNNING && d->state != DRIVER_DRAINING)
+		return;
+	for (size_t i = 0; i < n; i++) {
+		struct owned_partition *p = owned_find(&d->owned, partitions[i]);
+
+		if (p)
+			p->is_revoking = true;
+	}
+	if (lost || !owned_is_revoking(&d->owned)) {
+		log_info(d->log, lost ? "driver.lost" : "driver.revoked", "partitions=%zu", n);
+		forget_revoked(d);
+		return;
+	}
+	if (d->state == DRIVER_RUNNING)
+		uv_timer_start(&d->deadline, on_deadline,
+		               (uint64_t)duration_to_ms(d->options.drain_timeout), 0);
+	for (size_t i = 0; i < n; i++)
+		feed(d, &(struct event){ .type = EVENT_REVOKE, .partition = partitions[i] });
+	check_quiet(d);
+}
+
+/* The end. */
+
+static void on_part_closed(void *owner)
+{
+	struct driver *d = owner;
+
+	if (--d->open_parts > 0)
+		return;
+	d->stopped(d->owner, d->end);
+	engine_free(d->engine);
+	owned_close(&d->owned);
+	free(d);
+}
+
+static void on_handle_closed(uv_handle_t *handle)
+{
+	on_part_closed(handle->data);
+}
+
+/* Nothing comes from Kafka any more: close what it fed, in the order in which they lean on each
+ * other. */
+static void close_rest(struct driver *d)
+{
+	if (d->graph)
+		graph_close(d->graph);
+	if (d->token) {
+		token_cancel(d->token, &d->first_token);
+		d->open_parts++;
+		token_close(d->token, on_part_closed, d);
+	}
+	if (d->http) {
+		d->open_parts++;
+		http_close(d->http, on_part_closed, d);
+	}
+	if (d->alarms) {
+		d->open_parts++;
+		alarms_close(d->alarms, on_part_closed, d);
+	}
+	d->open_parts++;
+	uv_close((uv_handle_t *)&d->deadline, on_handle_closed);
+}
+
+static void on_publisher_closed(void *owner)
+{
+	close_rest(owner);
+	on_part_closed(owner);
+}
+
+static void on_consumer_closed(void *owner)
+{
+	struct driver *d = owner;
+
+	if (d->publisher)
+		publisher_close(d->publisher, duration_ms(LEAVE_DEADLINE_MS), on_publisher_closed,
+		                d);
+	else
+		on_publisher_closed(d);
+}
+
+static void on_committer_closed(void *owner)
+{
+	struct driver *d = owner;
+
+	if (d->consumer)
+		consumer_close(d->consumer, duration_ms(LEAVE_DEADLINE_MS), on_consumer_closed, d);
+	else
+		on_consumer_closed(d);
+}
+
+/* open_parts starts at one, which stands for the chain from the committer to the publisher. */
+static void close_parts(struct driver *d)
+{
+	d->state = DRIVER_CLOSING;
+	d->open_parts = 1;
+	uv_timer_stop(&d->deadline);
+	if (d->committer)
+		committer_close(d->committer, on_committer_closed, d);
+	else
+		on_committer_closed(d);
+}
+
+static void on_drain_flushed(void *owner)
+{
+	struct driver *d = owner;
+
+	if (d->state == DRIVER_FLUSHING)
+		close_parts(d);
+}
+
+static void flush_and_close(struct driver *d)
+{
+	d->state = DRIVER_FLUSHING;
+	committer_flush(d->committer, on_drain_flushed, d);
+}
+
+/* Go on when everything that was to become quiet is. */
+static void check_quiet(struct driver *d)
+{
+	if (d->state == DRIVER_DRAINING && owned_is_quiet(&d->owned, true) && !d->is_releasing)
+		flush_and_close(d);
+	else if (d->state == DRIVER_RUNNING && owned_is_revoking(&d->owned) &&
+	         owned_is_quiet(&d->owned, false))
+		flush_revoked(d);
+}
+
+static void on_deadline(uv_timer_t *timer)
+{
+	struct driver *d = timer->data;
+
+	if (d->state == DRIVER_FAILING) {
+		close_parts(d);
+	} else if (d->state == DRIVER_DRAINING) {
+		log_warn(d->log, "driver.drain-timeout", "timeout_ms=%" PRId64,
+		         duration_to_ms(d->options.drain_timeout));
+		d->end = DRIVER_OUT_OF_TIME;
+		flush_and_close(d);
+	} else if (d->state == DRIVER_RUNNING && owned_is_revoking(&d->owned)) {
+		log_warn(d->log, "driver.revoke-timeout", "timeout_ms=%" PRId64,
+		         duration_to_ms(d->options.drain_timeout));
+		flush_revoked(d);
+	}
+}
+
+void driver_stop(struct driver *d)
+{
+	if (d->state != DRIVER_RUNNING)
+		return;
+	log_info(d->log, "driver.draining", "partitions=%zu", d->owned.count);
+	d->state = DRIVER_DRAINING;
+	uv_timer_start(&d->deadline, on_deadline,
+	               (uint64_t)duration_to_ms(d->options.drain_timeout), 0);
+	feed(d, &(struct event){ .type = EVENT_DRAIN });
+	check_quiet(d);
+}
+
+/* The beginning. */
+
+static bool make_graph(struct driver *d, struct err *err)
+{
+	const struct driver_options *o = &d->options;
+
+	d->http = http_new(d->loop, &o->http, err);
+	if (!d->http)
+		return false;
+	d->token = token_new(d->http, d->loop, &o->token, d->log, d->metrics, err);
+	if (!d->token)
+		return false;
+	d->graph = graph_new(d->http, d->token, d->loop, &o->graph, on_answer, d, err);
+	return d->graph;
+}
+
+static bool make_kafka(struct driver *d, struct err *err)
+{
+	const struct driver_options *o = &d->options;
+	const struct consumer_callbacks callbacks = {
+		.owner = d,
+		.record = on_record,
+		.position = on_position,
+		.assigned = on_assigned,
+		.revoked = on_revoked,
+		.committed = on_committed,
+		.fatal = on_consumer_fatal,
+	};
+
+	d->publisher = publisher_new(d->loop, &o->kafka, on_written, d, on_publisher_fatal, d->log,
+	                             d->metrics, err);
+	if (!d->publisher)
+		return false;
+	d->consumer = consumer_new(d->loop, &o->consumer, &callbacks, d->log, d->metrics, err);
+	if (!d->consumer)
+		return false;
+	d->committer = committer_new(d->loop, d->consumer, o->commit_interval, on_marked, d, d->log,
+	                             d->metrics, err);
+	return d->committer;
+}
+
+static bool make_parts(struct driver *d, struct err *err)
+{
+	d->engine = engine_new(&d->options.policy, d->metrics, clock_now());
+	d->alarms = alarms_new(d->loop, on_alarm, d);
+	if (!d->engine || !d->alarms) {
+		err_set(err, "no memory");
+		return false;
+	}
+	return make_graph(d, err) && make_kafka(d, err);
+}
+
+struct driver *driver_new(uv_loop_t *loop, const struct driver_options *options,
+                          const struct log *log, struct metrics *metrics, driver_stopped_cb stopped,
+                          void *owner, struct err *err)
+{
+	struct driver *d = calloc(1, sizeof(*d));
+
+	if (!d) {
+		err_set(err, "no memory");
+		return NULL;
+	}
+	d->loop = loop;
+	d->options = *options;
+	d->log = log;
+	d->metrics = metrics;
+	d->stopped = stopped;
+	d->owner = owner;
+	uv_timer_init(loop, &d->deadline);
+	d->deadline.data = d;
+	d->first_token = (struct token_waiter){ .owner = d, .cb = on_first_token };
+	if (make_parts(d, err))
+		return d;
+	d->end = DRIVER_FAILED;
+	close_parts(d);
+	return NULL;
+}
+
+int driver_start(struct driver *d, struct err *err)
+{
+	token_wait(d->token, &d->first_token);
+	return consumer_start(d->consumer, err);
+}
+
+bool driver_is_ready(struct driver *d, struct buffer *why)
+{
+	if (d->state != DRIVER_RUNNING) {
+		buffer_append_text(why, "the worker is stopping");
+		return false;
+	}
+	if (!consumer_is_member(d->consumer)) {
+		buffer_append_text(why, "not (yet) a member of the consumer group");
+		return false;
+	}
+	if (!token_peek(d->token)) {
+		buffer_append_text(why, "no access token for Graph");
+		return false;
+	}
+	return true;
+}

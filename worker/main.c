@@ -1,0 +1,40 @@
+/* invite-worker: sends Microsoft Graph invites from Kafka. */
+#include "worker/app.h"
+#include "worker/cli.h"
+
+#include <curl/curl.h>
+#include <sysexits.h>
+#include <unistd.h>
+
+static int run(const struct cli_arguments *arguments)
+{
+	struct config *config;
+	int code = cli_load(arguments, environ, &config);
+
+	if (code != EX_OK)
+		return code;
+	if (curl_global_init(CURL_GLOBAL_DEFAULT) != CURLE_OK) {
+		config_free(config);
+		return EX_OSERR;
+	}
+	code = app_run(config);
+	curl_global_cleanup();
+	config_free(config);
+	return code;
+}
+
+int main(int argc, char *argv[])
+{
+	struct cli_arguments arguments;
+
+	cli_parse(argc, argv, &arguments);
+	switch (arguments.command) {
+	case CLI_RUN:
+		return run(&arguments);
+	case CLI_CHECK:
+		return cli_check(&arguments, environ);
+	case CLI_HELP:
+		return cli_help(&arguments);
+	}
+	return EX_USAGE;
+}
