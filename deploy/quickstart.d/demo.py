@@ -33,6 +33,13 @@ CASES = {
     "4-phone": "a phone",
     "5-move": "a participant who moves from another meeting",
 }
+WAITS = {
+    "batch": "company",
+    "callRate": "the call's rate",
+    "application": "the application's rate",
+    "hold": "Graph's throttling to end",
+    "call": "the request before",
+}
 COLOURS = {"head": "1", "good": "32", "bad": "31", "dim": "2"}
 
 
@@ -163,9 +170,16 @@ def plural(count, noun):
     return f"{count} {noun}" + ("" if count == 1 else "s")
 
 
-def waiting(reply):
-    waits = reply.get("timing", {}).get("waitedFor") or {}
-    return "".join(f", {what} {milliseconds} ms" for what, milliseconds in waits.items())
+def sharing(reply):
+    """How its requests were filled, and what they waited for."""
+    batch = reply.get("batch") or {}
+    waits = (reply.get("timing") or {}).get("waitedFor") or {}
+    company = batch.get("commands", 1)
+    text = plural(len(reply.get("operations") or []), "request")
+    text += f", shared by {company} commands" if company > 1 else ""
+    text += f", {plural(batch.get('participants', 0), 'participant')}"
+    return text + "".join(f", waited {ms} ms for {WAITS.get(what, what)}"
+                          for what, ms in waits.items() if ms)
 
 
 def narrate(narrator, name, command, reply):
@@ -176,12 +190,10 @@ def narrate(narrator, name, command, reply):
     if reply is None:
         narrator.row("reply", "none came", "bad")
         return
-    source, batch = reply.get("source") or {}, reply.get("batch") or {}
+    source = reply.get("source") or {}
     where = f"{source.get('topic')}[{source.get('partition')}] offset {source.get('offset')}"
     narrator.row("record", where)
-    together = plural(batch.get("commands", 0), "command")
-    requests = plural(len(reply.get("operations") or []), "request")
-    narrator.row("request", f"{requests}, shared by {together}{waiting(reply)}")
+    narrator.row("request", sharing(reply))
     for operation in reply.get("operations") or []:
         narrator.row(
             "Graph",
