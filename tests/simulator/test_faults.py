@@ -153,19 +153,19 @@ def test_a_tls_connection_is_reset_too(tmp_path, when):
 
 
 def test_a_rule_delays_the_answer_but_not_the_effect(client, simulator):
-    simulator.set_rules({"delay_ms": 300})
+    simulator.set_rules({"delay_ms": 1000})
     with socket.create_connection(("127.0.0.1", simulator.http_port), 20) as connection:
         connection.sendall(raw_request(client))
-        simulator.wait(lambda state: state["effects"] == 1)
-        assert simulator.state()["in_flight"] == 1
+        state = simulator.wait(lambda state: state["effects"] == 1)
+        assert state["in_flight"] == 1
         assert connection.recv(15) == b"HTTP/1.1 200 OK"
     line = simulator.invites()[0]
-    assert line["ended_us"] - line["at_us"] >= 300_000
+    assert line["ended_us"] - line["at_us"] >= 1_000_000
 
 
 def test_latency_and_jitter_hold_for_all_of_graph_but_not_for_tokens(client, simulator):
-    simulator.set(latency_ms=60, jitter_ms=40)
-    for _ in range(5):
+    simulator.set(latency_ms=200, jitter_ms=100)
+    for _ in range(3):
         client.invite("c", person("u"))
     client.get("c", "participants")
     simulator.token()
@@ -174,9 +174,9 @@ def test_latency_and_jitter_hold_for_all_of_graph_but_not_for_tokens(client, sim
         route: [line["ended_us"] - line["at_us"] for line in lines if line["route"] == route]
         for route in ("invite", "participants", "token")
     }
-    assert min(took["invite"] + took["participants"]) >= 60_000
+    assert min(took["invite"] + took["participants"]) >= 200_000
     assert len(set(us // 1000 for us in took["invite"])) > 1
-    assert max(took["token"]) < 60_000
+    assert max(took["token"]) < 200_000
 
 
 def test_a_delayed_refusal_and_a_delayed_reset(client, simulator):
