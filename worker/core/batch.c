@@ -37,16 +37,28 @@ static bool same_context(const struct job *a, const struct job *b)
 	                   command_text(b->command, b->command->client_context));
 }
 
+static struct bytes identity_of(const struct job *job, size_t index)
+{
+	return command_text(job->command, participant_of(job, index)->identity);
+}
+
 static bool has_identity(const struct batch *batch, struct bytes identity)
 {
 	for (size_t i = 0; i < batch->n; i++) {
 		const struct batch_item *item = &batch->items[i];
 
-		if (bytes_equal(command_text(item->job->command,
-		                             participant_of(item->job, item->index)->identity),
-		                identity))
+		if (bytes_equal(identity_of(item->job, item->index), identity))
 			return true;
 	}
+	return false;
+}
+
+/* True when a participant before 'index' of the same command is the same one. */
+static bool repeats_identity(const struct job *job, size_t index)
+{
+	for (size_t i = 0; i < index; i++)
+		if (bytes_equal(identity_of(job, i), identity_of(job, index)))
+			return true;
 	return false;
 }
 
@@ -58,8 +70,7 @@ static bool fits_whole(const struct policy *policy, const struct call *call,
 		return false;
 	for (size_t i = 0; i < job->n_results; i++) {
 		if (is_solo(policy, call, job, i) || job->results[i].delivery != DELIVERY_NEW ||
-		    has_identity(batch,
-		                 command_text(job->command, participant_of(job, i)->identity)))
+		    has_identity(batch, identity_of(job, i)) || repeats_identity(job, i))
 			return false;
 	}
 	return true;
@@ -77,8 +88,7 @@ static void take(const struct policy *policy, const struct call *call, struct ba
 		if (job->results[i].delivery != DELIVERY_NEW)
 			continue;
 		if (batch->n == policy->batch_max || (solo && batch->n > 0) ||
-		    has_identity(batch,
-		                 command_text(job->command, participant_of(job, i)->identity))) {
+		    has_identity(batch, identity_of(job, i))) {
 			batch->is_closed = true;
 			break;
 		}

@@ -54,6 +54,11 @@ struct call *call_get(struct engine *e, struct partition *partition, struct byte
 	if (!call)
 		return NULL;
 	HASH_ADD_KEYPTR(hh, partition->calls, call->id, id.size, call);
+	if (!call->hh.tbl) {
+		slots_remove(&e->calls, call->alarm_id);
+		free(call);
+		return NULL;
+	}
 	return call;
 }
 

@@ -225,6 +225,14 @@ static bool take_members(struct parser *p, json_t *root)
 	return refuse_unknown_members(p, root);
 }
 
+/* Names of members come from outside: nothing in a message may look like a line of its own. */
+static void tidy(char *message)
+{
+	for (char *p = message; *p; p++)
+		if ((unsigned char)*p < ' ' || *p == '\x7f')
+			*p = '?';
+}
+
 /* What jansson does not bound, or would report less clearly. */
 static bool scan(struct parser *p, struct bytes value)
 {
@@ -327,7 +335,7 @@ static bool parse(struct parser *p)
 	root = load(p, p->record->value);
 	if (!root)
 		return false;
-	valid = take_members(p, root) && check_key(p);
+	valid = take_members(p, root) && buffer_ok(p->text) && check_key(p);
 	json_decref(root);
 	return valid;
 }
@@ -347,8 +355,10 @@ enum command_result command_parse(const struct policy *policy, const struct reco
 	buffer_clear(scratch);
 	scratch->limit = TEXT_MAX;
 	valid = parse(&p);
-	if (!valid)
+	if (!valid) {
 		p.command.n_participants = 0;
+		tidy(ret_fault->message);
+	}
 	if (p.command.id.size == 0)
 		name_by_source(&p);
 	*ret = buffer_ok(scratch) ? build(&p) : NULL;

@@ -80,6 +80,8 @@ static void learn_topic(struct engine *e, struct bytes topic)
 {
 	if (e->topic.size == 0)
 		buffer_append_bytes(&e->topic, topic);
+	if (!buffer_ok(&e->topic))
+		e->effects.out_of_memory = true;
 }
 
 void intake_record(struct engine *e, const struct record *record)

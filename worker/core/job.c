@@ -19,7 +19,8 @@ struct job *job_new(struct partition *partition, struct command *command)
 	job->dead_letter.job = job;
 	buffer_init(&job->headers, COPY_HEADERS_MAX * COPIED_VALUE_MAX);
 	for (size_t i = 0; i < n; i++)
-		job->results[i] = (struct result){ .operation = -1, .error = -1 };
+		job->results[i] =
+		    (struct result){ .operation = -1, .error = -1, .unknown_error = -1 };
 	return job;
 }
 
@@ -112,6 +113,10 @@ void job_decide(struct job *job, size_t index, enum status status, int16_t opera
 	struct result *result = &job->results[index];
 
 	CHECK(result->delivery != DELIVERY_DONE);
+	if (result->unknown_error >= 0 && status != STATUS_ACCEPTED && status != STATUS_UNKNOWN) {
+		status = STATUS_UNKNOWN;
+		error = result->unknown_error;
+	}
 	result->delivery = DELIVERY_DONE;
 	result->status = status;
 	result->operation = operation;

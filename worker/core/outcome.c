@@ -4,6 +4,7 @@
 #include "worker/core/retry.h"
 
 #include <jansson.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -53,7 +54,7 @@ static const struct rule rules[] = {
 	  "`graph.url` is wrong, redirects are not followed: everything is held, with backoff" },
 	{ COMPLETE, 400, 499, NULL, false, OUTCOME_REFUSED, REASON_REFUSED, false,
 	  "refused for good" },
-	{ COMPLETE, 0, 999, NULL, false, OUTCOME_UNKNOWN, REASON_UNKNOWN, false,
+	{ COMPLETE, INT_MIN, INT_MAX, NULL, false, OUTCOME_UNKNOWN, REASON_UNKNOWN, false,
 	  "500, 502, 503 without Retry-After, 504 and the rest: never repeated blindly" },
 };
 #undef COMPLETE
@@ -102,19 +103,16 @@ static void keep_text(char *to, size_t size, const char *from)
 }
 
 /* The calls API wraps its own error as JSON in the message of an UnknownError. */
-static void unwrap_message(struct outcome *o)
+static void unwrap_message(struct outcome *o, const char *wrapped)
 {
 	json_t *inner;
 
 	if (o->graph_code[0] && strcmp(o->graph_code, "UnknownError") != 0)
 		return;
-	inner = json_loads(o->message, 0, NULL);
+	inner = json_loads(wrapped, 0, NULL);
 	if (json_is_object(inner) && *string_member(inner, "errorCode")) {
-		char message[OUTCOME_MESSAGE_SIZE];
-
-		keep_text(message, sizeof(message), string_member(inner, "message"));
 		keep_text(o->graph_code, sizeof(o->graph_code), string_member(inner, "errorCode"));
-		keep_text(o->message, sizeof(o->message), message);
+		keep_text(o->message, sizeof(o->message), string_member(inner, "message"));
 	}
 	json_decref(inner);
 }
@@ -129,7 +127,7 @@ static void read_error(const json_t *root, struct outcome *o)
 		return;
 	keep_text(o->graph_code, sizeof(o->graph_code), string_member(error, "code"));
 	keep_text(o->message, sizeof(o->message), string_member(error, "message"));
-	unwrap_message(o);
+	unwrap_message(o, string_member(error, "message"));
 	for (int depth = 0; depth < 8 && json_is_object(inner); depth++) {
 		const char *code = string_member(inner, "code");
 		const json_t *next = json_object_get(inner, "innerError");
@@ -297,7 +295,7 @@ static void write_condition(struct buffer *out, const struct rule *rule)
 
 	if (rule->progress != ANSWER_COMPLETE)
 		buffer_append_text(out, progress[rule->progress]);
-	else if (rule->from == 0)
+	else if (rule->from == INT_MIN)
 		buffer_append_text(out, "any other status");
 	else if (rule->from == rule->to)
 		buffer_printf(out, "%d", rule->from);

@@ -50,14 +50,15 @@ static void append_json(struct buffer *text, const json_t *json)
 static void append_typed(struct buffer *text, const json_t *object, const char *type,
                          const char *nested, const char *nested_type)
 {
+	/* json_object_foreach() asks for a mutable object but does not change it. */
+	json_t *members = (json_t *)(uintptr_t)object;
 	const json_t *own = json_object_get(object, TYPE_MEMBER);
 	const char *key;
 	json_t *value;
 
 	buffer_append_text(text, "{\"" TYPE_MEMBER "\":");
 	buffer_append_json_text(text, json_is_string(own) ? json_string_value(own) : type);
-	/* json_object_foreach() asks for a mutable object but does not change it. */
-	json_object_foreach(json_incref((json_t *)(uintptr_t)object), key, value)
+	json_object_foreach(members, key, value)
 	{
 		if (strcmp(key, TYPE_MEMBER) == 0)
 			continue;
@@ -69,7 +70,6 @@ static void append_typed(struct buffer *text, const json_t *object, const char *
 		else
 			append_json(text, value);
 	}
-	json_decref((json_t *)(uintptr_t)object);
 	buffer_append_char(text, '}');
 }
 

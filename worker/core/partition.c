@@ -17,6 +17,10 @@ struct partition *partition_new(struct engine *e, int32_t number)
 	p->assigned = e->now;
 	ledger_init(&p->ledger);
 	HASH_ADD(hh, e->partitions, number, sizeof(p->number), p);
+	if (!p->hh.tbl) {
+		free(p);
+		return NULL;
+	}
 	return p;
 }
 

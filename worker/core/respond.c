@@ -159,6 +159,7 @@ static void add_dead_letter_headers(struct engine *e, struct effect_write *effec
 	for (size_t i = 0; i < sizeof(headers) / sizeof(headers[0]); i++)
 		effects_header(&e->effects, effect, bytes_of(headers[i].name), headers[i].value,
 		               false);
+	out_of_memory_if(e, !buffer_ok(&effect->text));
 }
 
 void respond_dead_letter(struct engine *e, struct job *job, const struct record *record,

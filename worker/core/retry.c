@@ -22,6 +22,7 @@ duration_t retry_backoff(duration_t base, duration_t cap, unsigned failures, str
 static bool parse_seconds(const char *text, duration_t *ret)
 {
 	int64_t seconds = 0, fraction = 0, unit = US_PER_SECOND / 10;
+	bool has_rest = false;
 	const char *p = text;
 
 	for (; *p >= '0' && *p <= '9'; p++)
@@ -30,10 +31,13 @@ static bool parse_seconds(const char *text, duration_t *ret)
 	if (p == text)
 		return false;
 	if (*p == '.') {
-		for (p++; *p >= '0' && *p <= '9'; p++, unit /= 10)
-			fraction += unit > 0 ? (*p - '0') * unit : *p > '0' && unit == 0;
+		for (p++; *p >= '0' && *p <= '9'; p++, unit /= 10) {
+			fraction += (*p - '0') * unit;
+			has_rest = has_rest || (unit == 0 && *p > '0');
+		}
 	}
-	ret->us = (seconds < SECONDS_MAX ? seconds : SECONDS_MAX) * US_PER_SECOND + fraction;
+	ret->us =
+	    (seconds < SECONDS_MAX ? seconds : SECONDS_MAX) * US_PER_SECOND + fraction + has_rest;
 	return *p == '\0';
 }
 

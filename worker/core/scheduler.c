@@ -107,25 +107,28 @@ static void grow_share(struct engine *e)
 	scheduler_share(e, a->owned, a->total);
 }
 
-/* When a hold of the application has lasted too long, what waits for it fails. */
-static void fail_held(struct engine *e)
+/* When a hold of the application lasts too long, what waits for it fails. True when more of it
+ * waits than one step may let go. */
+static bool fail_held(struct engine *e)
 {
 	struct application *a = &e->application;
+	instant_t until = instant_max(a->hold_until, e->now);
 	uint32_t budget = e->n_ready;
 
 	if (instant_is_never(a->held_since) ||
-	    instant_since(e->now, a->held_since).us <= e->policy->max_hold.us)
-		return;
+	    instant_since(until, a->held_since).us <= e->policy->max_hold.us)
+		return false;
 	if (budget > e->policy->release_per_step)
 		budget = e->policy->release_per_step;
 	for (; budget > 0; budget--) {
 		struct call *call = first_ready(e);
 
 		scheduler_remove(e, call);
-		call_hold(e, call, e->now, a->hold_reason);
+		call_hold(e, call, a->hold_until, a->hold_reason);
 		call->held_since = instant_min(call->held_since, a->held_since);
 		call_update(e, call);
 	}
+	return instant_before(e->now, until) && e->n_ready > 0;
 }
 
 /* When what is left in the ring can go on. */
@@ -148,11 +151,11 @@ static instant_t next_turn(const struct engine *e, bool is_more)
 void scheduler_run(struct engine *e)
 {
 	unsigned released = 0;
-	bool is_more = false;
+	bool is_more;
 
 	grow_share(e);
+	is_more = fail_held(e);
 	if (!instant_before(e->now, e->application.hold_until)) {
-		fail_held(e);
 		while (first_ready(e) && e->in_flight < e->policy->max_in_flight &&
 		       !e->effects.out_of_memory) {
 			is_more = released == e->policy->release_per_step;
@@ -205,8 +208,10 @@ void scheduler_clear_hold(struct engine *e)
 {
 	struct application *a = &e->application;
 
+	a->throttled_calls = 0;
+	if (instant_before(e->now, a->hold_until))
+		return;
 	a->held_since = INSTANT_NEVER;
 	a->failures = 0;
-	a->throttled_calls = 0;
 	metrics_set(e->metrics, METRIC_application_held, 0);
 }

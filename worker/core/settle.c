@@ -115,9 +115,9 @@ static void on_throttled(struct answered *a)
 
 	a->call->failures++;
 	call_hold(e, a->call, until, REASON_THROTTLED);
-	if (a->call != application->last_throttled)
+	if (a->call->alarm_id != application->last_throttled)
 		application->throttled_calls++;
-	application->last_throttled = a->call;
+	application->last_throttled = a->call->alarm_id;
 	if (application->throttled_calls >= THROTTLED_CALLS) {
 		application->throttled_calls = 0;
 		scheduler_hold(e, until, REASON_THROTTLED);
@@ -209,28 +209,26 @@ static int16_t add_unknown_error(struct answered *a, struct job *job)
 	                         a->outcome.http_status);
 }
 
+/* Whoever allows one more request for a participant gets it once, after the settle time. */
 static void on_unknown(struct answered *a)
 {
 	struct engine *e = a->e;
 	const struct batch *batch = &a->invite->batch;
-	bool resends = false;
 	int16_t error = -1;
 
 	for (size_t i = 0; i < batch->n; i++) {
 		const struct batch_item *item = &batch->items[i];
+		struct result *result = &item->job->results[item->index];
 
-		if (begins_job(batch, i)) {
-			resends = item->job->command->resend_unknown && !item->job->was_resent;
-			item->job->was_resent = resends;
-			error = resends ? -1 : add_unknown_error(a, item->job);
-		}
-		if (resends) {
-			item->job->results[item->index].delivery = DELIVERY_NEW;
-			call_hold(e, a->call, instant_add(e->now, e->policy->settle),
-			          REASON_UNKNOWN);
-		} else {
+		if (begins_job(batch, i))
+			error = add_unknown_error(a, item->job);
+		if (!item->job->command->resend_unknown || result->unknown_error >= 0) {
 			decide(item, STATUS_UNKNOWN, -1, error);
+			continue;
 		}
+		result->delivery = DELIVERY_NEW;
+		result->unknown_error = error;
+		call_hold(e, a->call, instant_add(e->now, e->policy->settle), REASON_UNKNOWN);
 	}
 }
 

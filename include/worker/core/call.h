@@ -14,6 +14,8 @@
 #include "worker/core/job.h"
 #include "worker/core/limiter.h"
 
+/* Without memory an object is not added: its hh.tbl stays NULL. */
+#define HASH_NONFATAL_OOM 1
 #include <uthash.h>
 
 struct engine;

@@ -28,9 +28,11 @@ enum delivery {
 struct result {
 	enum delivery delivery;
 	enum status status;
-	bool is_alone;     /* Was refused in company: shares no request any more */
-	int16_t operation; /* Index into job.operations, or -1 */
-	int16_t error;     /* Index into job.errors, or -1 */
+	bool is_alone;         /* Was refused in company: shares no request any more */
+	int16_t operation;     /* Index into job.operations, or -1 */
+	int16_t error;         /* Index into job.errors, or -1 */
+	int16_t unknown_error; /* Of a request that was sent again, whose outcome stays unknown
+	                          unless the later one is accepted; -1: none */
 };
 
 /* A list of owned JSON texts. */
@@ -60,8 +62,7 @@ struct job {
 	uint32_t attempts;       /* Requests that carried a part of it */
 	uint32_t batch_commands; /* Of the last of these requests */
 	uint32_t batch_participants;
-	bool is_active;  /* Counted in partition.n_active */
-	bool was_resent; /* Its unknown outcome was answered by one more request */
+	bool is_active; /* Counted in partition.n_active */
 	wall_t received_at;
 	wall_t sent_at;     /* Of the first request; 0: none */
 	wall_t answered_at; /* Of the last answer; 0: none */
@@ -94,7 +95,8 @@ bool job_copy_headers(struct job *job, const struct policy *policy,
 /* Add a JSON text to a list; its index, or -1 when there is no memory. */
 int16_t fragments_add(struct fragments *f, struct bytes json) MUST_CHECK;
 
-/* Decide the participant 'index'. */
+/* Decide the participant 'index'. What may have been sent before is not said to have failed: it
+ * stays unknown. */
 void job_decide(struct job *job, size_t index, enum status status, int16_t operation,
                 int16_t error);
 

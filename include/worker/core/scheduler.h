@@ -21,7 +21,7 @@ void scheduler_share(struct engine *e, uint32_t owned, uint32_t total);
 /* Nothing at all is sent before 'until'. */
 void scheduler_hold(struct engine *e, instant_t until, enum reason reason);
 
-/* Graph took a request: no hold, no row of throttles. */
+/* Graph took a request: no row of throttles, and no hold, unless one began after it was sent. */
 void scheduler_clear_hold(struct engine *e);
 
 #endif

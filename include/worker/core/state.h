@@ -21,7 +21,7 @@ struct application {
 	unsigned failures;
 	instant_t penalized;      /* When it was last held: answers to older requests add nothing */
 	unsigned throttled_calls; /* Throttled answers in a row, each of another call */
-	const struct call *last_throttled; /* Only compared, never followed */
+	uint64_t last_throttled;  /* The call of the last of them, by its alarm id */
 	instant_t armed;
 };
 
