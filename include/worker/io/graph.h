@@ -10,8 +10,7 @@
 struct graph;
 
 struct graph_options {
-	const char
-	    *url; /* Service root, for example https://graph.microsoft.com/v1.0; no final slash */
+	const char *url;    /* Service root, such as https://graph.microsoft.com/v1.0 */
 	duration_t timeout; /* For one request */
 };
 
@@ -33,11 +32,11 @@ struct graph *graph_new(struct http *http, struct token *token, uv_loop_t *loop,
 
 /* Send one invite; everything is copied. What cannot even be started is answered (later) as
  * ANSWER_NOT_SENT. The token that Graph answered with 401 is dropped, so that the next request
- * fetches a new one. */
+ * fetches a new one. 'sent_at' in the answer is a time of clock_now(). */
 void graph_invite(struct graph *graph, const struct graph_invite *invite);
 
-/* Release it. No callback fires any more. Call after nothing is pending, or before http_close()
- * ends what is. */
+/* End all invites without a callback, then release everything; the memory returns with a later turn
+ * of the loop. Call it before token_close() and http_close(), or after nothing is pending. */
 void graph_close(struct graph *graph);
 
 #endif

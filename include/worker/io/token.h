@@ -19,7 +19,10 @@ struct token_options {
 	const char *client_id;
 	const char *client_secret; /* Never logged */
 	const char *scope;         /* For example https://graph.microsoft.com/.default */
-	duration_t timeout;
+	duration_t timeout;        /* For one fetch */
+	/* Tells the time, for tests; NULL: clock_now(). */
+	instant_t (*clock)(void *owner);
+	void *clock_owner;
 };
 
 /* Tells a waiting request that there is a token ('bearer' is "Bearer …", borrowed for the call),
@@ -29,17 +32,19 @@ typedef void (*token_cb)(void *owner, const char *bearer, const char *problem);
 /* One who waits for a token; memory of the caller, which keeps it until the callback or
  * token_cancel(). */
 struct token_waiter {
-	struct token_waiter *prev, *next; /* Private */
+	struct token_waiter *prev, *next; /* Private, as is 'round'; zero at first */
+	uint64_t round;
 	void *owner;
 	token_cb cb;
 };
 
-/* Borrows 'http', 'log' and 'metrics' until token_close(); copies the options. */
+/* Borrows 'http', 'log' and 'metrics' until token_close() has called back; copies the options.
+ * Fetches nothing until it is asked for a token. */
 struct token *token_new(struct http *http, uv_loop_t *loop, const struct token_options *options,
                         const struct log *log, struct metrics *metrics, struct err *err) MUST_CHECK;
 
-/* "Bearer …" when a valid token is at hand (borrowed until the loop runs again), else NULL. May
- * start a renewal. */
+/* "Bearer …" when a valid token is at hand (borrowed until the loop runs again or token_drop()),
+ * else NULL. May start a renewal. */
 const char *token_peek(struct token *token);
 
 /* Wait for a token: the callback fires exactly once, later, never from inside this call. */
@@ -48,10 +53,12 @@ void token_wait(struct token *token, struct token_waiter *waiter);
 /* Wait no more; a waiter that does not wait is allowed. */
 void token_cancel(struct token *token, struct token_waiter *waiter);
 
-/* Graph refused the token: forget it, unless a newer one than 'bearer' is already there. */
+/* Graph refused the token: forget it, unless a newer one than 'bearer' is already there. A token
+ * that is refused soon after it was fetched is not replaced before a growing pause has passed. */
 void token_drop(struct token *token, const char *bearer);
 
-/* Waiters are told that it is over. Must be called before http_close(). */
+/* Waiters are told that it is over, from inside this call; 'closed' (may be NULL) fires when the
+ * loop holds nothing of this any more. Must be called before http_close(). */
 void token_close(struct token *token, void (*closed)(void *owner), void *owner);
 
 #endif

@@ -1,0 +1,10 @@
+/* The clocks of the shell. The core never asks them: it is told the time. */
+#ifndef WORKER_IO_CLOCK_H
+#define WORKER_IO_CLOCK_H
+
+#include "worker/base/instant.h"
+
+/* Monotonic, and goes on while the machine is suspended: what expires elsewhere expires here. */
+instant_t clock_now(void);
+
+#endif

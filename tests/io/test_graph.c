@@ -1,0 +1,316 @@
+/* The Graph client against a server that is login service and Graph at once. */
+#include "lib/hostile_server.h"
+#include "worker/io/clock.h"
+#include "worker/io/graph.h"
+
+#include <setjmp.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include <cmocka.h>
+
+#define TOKEN_TEXT                                                                                 \
+	"HTTP/1.1 200 OK\r\nContent-Length: "                                                      \
+	"62\r\n\r\n{\"token_type\":\"Bearer\",\"access_token\":"                                   \
+	"\"aaa\",\"expires_in\":3600}"
+#define NO_TOKEN_TEXT "HTTP/1.1 400 No\r\nContent-Length: 2\r\n\r\n{}"
+#define INVITE_TEXT                                                                                \
+	"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nLocation: https://g/operations/1\r\n"             \
+	"request-id: r-1\r\nclient-request-id: c-1\r\n\r\n{}"
+#define REFUSED_TEXT "HTTP/1.1 401 No\r\nContent-Length: 0\r\nRetry-After: 9\r\n\r\n"
+
+struct world {
+	uv_loop_t loop;
+	struct hostile_server server;
+	const struct hostile_step *steps;
+	size_t n_steps;
+	unsigned fetches, invites;
+	char head[1024];
+	char body[1024];
+	struct http *http;
+	struct token *token;
+	struct graph *graph;
+	struct metrics metrics;
+	struct log log;
+	unsigned answers;
+	uint64_t id;
+	enum answer_progress progress;
+	int status;
+	bool has_location;
+	char request_id[64];
+	char problem[256];
+	instant_t sent_at;
+	bool inside; /* graph_invite() */
+};
+
+static const struct hostile_step *next_step(void *owner, const struct hostile_turn *turn)
+{
+	struct world *w = owner;
+
+	return &w->steps[turn->total < w->n_steps ? turn->total : w->n_steps - 1];
+}
+
+static void on_effect(void *owner, struct bytes head, struct bytes body)
+{
+	struct world *w = owner;
+
+	snprintf(w->head, sizeof(w->head), "%.*s", (int)head.size, head.data);
+	snprintf(w->body, sizeof(w->body), "%.*s", (int)body.size, body.data);
+	if (strstr(w->head, "/oauth2/"))
+		w->fetches++;
+	else
+		w->invites++;
+}
+
+static void on_answer(void *owner, uint64_t id, const struct answer *answer)
+{
+	struct world *w = owner;
+
+	assert_false(w->inside);
+	w->answers++;
+	w->id = id;
+	w->progress = answer->progress;
+	w->status = answer->http_status;
+	w->has_location = answer->location != NULL;
+	w->sent_at = answer->sent_at;
+	snprintf(w->request_id, sizeof(w->request_id), "%s",
+	         answer->request_id ? answer->request_id : "");
+	snprintf(w->problem, sizeof(w->problem), "%s", answer->problem ? answer->problem : "");
+	uv_stop(&w->loop);
+}
+
+static void world_open(struct world *w, const struct hostile_step *steps, size_t n_steps)
+{
+	struct hostile_script script = { .owner = w, .step = next_step, .effect = on_effect };
+	struct http_options http_options = { .max_connections = 1,
+		                             .connect_timeout = duration_ms(5000) };
+	struct token_options token_options = { .tenant_id = "t",
+		                               .client_id = "c",
+		                               .client_secret = "s",
+		                               .scope = "s",
+		                               .timeout = duration_ms(20000) };
+	struct graph_options options = { .timeout = duration_ms(20000) };
+	char url[64];
+
+	*w = (struct world){ .steps = steps, .n_steps = n_steps };
+	assert_int_equal(uv_loop_init(&w->loop), 0);
+	hostile_server_open(&w->server, &w->loop, &script);
+	log_init(&w->log, NULL, LOG_ERROR);
+	snprintf(url, sizeof(url), "http://127.0.0.1:%u", w->server.port);
+	token_options.login_url = url;
+	options.url = url;
+	w->http = http_new(&w->loop, &http_options, NULL);
+	assert_non_null(w->http);
+	w->token = token_new(w->http, &w->loop, &token_options, &w->log, &w->metrics, NULL);
+	assert_non_null(w->token);
+	w->graph = graph_new(w->http, w->token, &w->loop, &options, on_answer, w, NULL);
+	assert_non_null(w->graph);
+}
+
+static void world_close(struct world *w)
+{
+	graph_close(w->graph);
+	token_close(w->token, NULL, NULL);
+	http_close(w->http, NULL, NULL);
+	hostile_server_close(&w->server);
+	while (uv_run(&w->loop, UV_RUN_DEFAULT))
+		;
+	assert_int_equal(uv_loop_close(&w->loop), 0);
+}
+
+static void invite_with(struct world *w, struct graph_invite invite)
+{
+	w->inside = true;
+	graph_invite(w->graph, &invite);
+	w->inside = false;
+}
+
+static void invite(struct world *w, uint64_t id)
+{
+	invite_with(w, (struct graph_invite){ .id = id,
+	                                      .call_id = bytes_of("call~1"),
+	                                      .body = bytes_of("{\"participants\":[]}"),
+	                                      .client_request_id = bytes_of("uuid-1") });
+}
+
+static void wait_for_answer(struct world *w)
+{
+	unsigned before = w->answers;
+
+	while (w->answers == before)
+		uv_run(&w->loop, UV_RUN_DEFAULT);
+	assert_int_equal(w->answers, before + 1);
+}
+
+static void sends_an_invite_as_graph_wants_it(void **state)
+{
+	struct hostile_step steps[] = { { .text = TOKEN_TEXT }, { .text = INVITE_TEXT } };
+	struct world w;
+	instant_t before = clock_now();
+
+	(void)state;
+	world_open(&w, steps, 2);
+	invite(&w, 7);
+	wait_for_answer(&w);
+	assert_ptr_equal(strstr(w.head, "POST /communications/calls/call~1/participants/invite "
+	                                "HTTP/1.1\r\n"),
+	                 w.head);
+	assert_non_null(strstr(w.head, "\r\nAuthorization: Bearer aaa\r\n"));
+	assert_non_null(strstr(w.head, "\r\nclient-request-id: uuid-1\r\n"));
+	assert_non_null(strstr(w.head, "\r\nContent-Type: application/json\r\n"));
+	assert_non_null(strstr(w.head, "\r\nAccept: application/json\r\n"));
+	assert_string_equal(w.body, "{\"participants\":[]}");
+	assert_int_equal(w.id, 7);
+	assert_int_equal(w.progress, ANSWER_COMPLETE);
+	assert_int_equal(w.status, 200);
+	assert_true(w.has_location);
+	assert_string_equal(w.request_id, "r-1");
+	assert_in_range(w.sent_at.us, before.us, clock_now().us);
+	world_close(&w);
+}
+
+static void sends_the_next_invite_with_the_same_token(void **state)
+{
+	struct hostile_step steps[] = { { .text = TOKEN_TEXT }, { .text = INVITE_TEXT } };
+	struct world w;
+
+	(void)state;
+	world_open(&w, steps, 2);
+	for (uint64_t id = 1; id <= 10; id++) {
+		invite(&w, id);
+		wait_for_answer(&w);
+		assert_int_equal(w.id, id);
+	}
+	assert_int_equal(w.fetches, 1);
+	assert_int_equal(w.invites, 10);
+	world_close(&w);
+}
+
+static void says_when_there_is_no_token(void **state)
+{
+	struct hostile_step step = { .text = NO_TOKEN_TEXT };
+	struct world w;
+
+	(void)state;
+	world_open(&w, &step, 1);
+	invite(&w, 1);
+	wait_for_answer(&w);
+	assert_int_equal(w.progress, ANSWER_NO_TOKEN);
+	assert_non_null(strstr(w.problem, "login service"));
+	assert_int_equal(w.invites, 0);
+	world_close(&w);
+}
+
+static void drops_the_token_that_graph_refuses(void **state)
+{
+	struct hostile_step steps[] = { { .text = TOKEN_TEXT }, { .text = REFUSED_TEXT } };
+	struct world w;
+
+	(void)state;
+	world_open(&w, steps, 2);
+	invite(&w, 1);
+	wait_for_answer(&w);
+	assert_int_equal(w.progress, ANSWER_COMPLETE);
+	assert_int_equal(w.status, 401);
+	assert_null(token_peek(w.token));
+	world_close(&w);
+}
+
+static void counts_a_lost_answer_as_sent(void **state)
+{
+	struct hostile_step steps[] = { { .text = TOKEN_TEXT }, { .then = HOSTILE_RESET } };
+	struct world w;
+
+	(void)state;
+	world_open(&w, steps, 2);
+	invite(&w, 1);
+	wait_for_answer(&w);
+	assert_int_equal(w.progress, ANSWER_BROKEN);
+	assert_int_equal(w.status, 0);
+	assert_string_not_equal(w.problem, "");
+	assert_int_equal(w.invites, 1);
+	world_close(&w);
+}
+
+static void knows_what_was_not_sent(void **state)
+{
+	struct hostile_step steps[] = { { .text = TOKEN_TEXT }, { .text = INVITE_TEXT } };
+	struct world w;
+
+	(void)state;
+	world_open(&w, steps, 2);
+	invite(&w, 1);
+	wait_for_answer(&w);
+	hostile_server_close(&w.server);
+	invite(&w, 2);
+	wait_for_answer(&w);
+	assert_int_equal(w.id, 2);
+	assert_int_equal(w.progress, ANSWER_NOT_SENT);
+	assert_int_equal(w.status, 0);
+	assert_string_not_equal(w.problem, "");
+	assert_int_equal(w.invites, 1);
+	world_close(&w);
+}
+
+static void answers_later_what_cannot_be_started(void **state)
+{
+	struct hostile_step step = { .text = TOKEN_TEXT };
+	struct graph_invite forged = { .id = 5,
+		                       .call_id = bytes_of("c"),
+		                       .body = bytes_of("{}"),
+		                       .client_request_id = bytes_of("a\r\nX: y") };
+	struct world w;
+
+	(void)state;
+	world_open(&w, &step, 1);
+	invite_with(&w, forged);
+	wait_for_answer(&w);
+	assert_int_equal(w.progress, ANSWER_NOT_SENT);
+	assert_non_null(token_peek(w.token));
+	invite_with(&w, forged);
+	wait_for_answer(&w);
+	assert_int_equal(w.id, 5);
+	assert_int_equal(w.progress, ANSWER_NOT_SENT);
+	assert_int_equal(w.invites, 0);
+	world_close(&w);
+}
+
+static void ends_in_silence_with_invites_in_every_state(void **state)
+{
+	struct hostile_step steps[] = { { .text = TOKEN_TEXT }, { .then = HOSTILE_HANG } };
+	struct world w;
+
+	(void)state;
+	world_open(&w, steps, 2);
+	invite(&w, 1);
+	while (w.invites == 0)
+		uv_run(&w.loop, UV_RUN_ONCE);
+	invite(&w, 2);
+	invite_with(&w, (struct graph_invite){ .id = 4,
+	                                       .call_id = bytes_of("c"),
+	                                       .body = bytes_of("{}"),
+	                                       .client_request_id = bytes_of("\n") });
+	token_drop(w.token, "Bearer aaa");
+	invite(&w, 3);
+	world_close(&w);
+	assert_int_equal(w.answers, 0);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(sends_an_invite_as_graph_wants_it),
+		cmocka_unit_test(sends_the_next_invite_with_the_same_token),
+		cmocka_unit_test(says_when_there_is_no_token),
+		cmocka_unit_test(drops_the_token_that_graph_refuses),
+		cmocka_unit_test(counts_a_lost_answer_as_sent),
+		cmocka_unit_test(knows_what_was_not_sent),
+		cmocka_unit_test(answers_later_what_cannot_be_started),
+		cmocka_unit_test(ends_in_silence_with_invites_in_every_state),
+	};
+
+	signal(SIGPIPE, SIG_IGN);
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

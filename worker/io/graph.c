@@ -1,0 +1,327 @@
+/* The Graph client.
+ *
+ * An invite waits for a token when there is none at hand, is sent, and is answered; what cannot be
+ * started is put aside and answered by the loop, so that no callback fires from inside
+ * graph_invite(). */
+#include "worker/io/graph.h"
+
+#include "worker/io/clock.h"
+
+#include <ctype.h>
+#include <stdlib.h>
+#include <utlist.h>
+
+#define MAX_CALL_ID    128
+#define MAX_REQUEST_ID 128
+#define MAX_URL_SIZE   4096
+#define MAX_BODY_SIZE  (1024 * 1024)
+#define MAX_SPARE      256
+
+enum graph_state { GRAPH_OPEN = 1, GRAPH_CLOSING };
+
+/* An invite without an answer. */
+struct pending {
+	struct pending *prev, *next;
+	struct graph *graph;
+	uint64_t id;
+	struct buffer call_id; /* These three are kept while there is no token */
+	struct buffer client_request_id;
+	struct buffer body;
+	struct buffer bearer; /* What was sent; NUL-terminated */
+	struct token_waiter waiter;
+	struct http_transfer *transfer; /* NULL: not on its way */
+	instant_t sent_at;
+	struct err problem; /* Of those that could not be started */
+};
+
+struct graph {
+	enum graph_state state;
+	struct http *http; /* Borrowed, as 'token' */
+	struct token *token;
+	graph_cb cb;
+	void *owner;
+	duration_t timeout;
+	struct buffer url; /* The service root, and the rest of a URL while it is needed */
+	size_t root_size;
+	struct pending *active; /* Wait for a token or an answer */
+	struct pending *unstarted;
+	struct pending *spare; /* Linked by 'next' */
+	size_t n_spare;
+	uv_idle_t later; /* Answers the unstarted */
+};
+
+static void pending_free(struct pending *p)
+{
+	buffer_close(&p->call_id);
+	buffer_close(&p->client_request_id);
+	buffer_close(&p->body);
+	buffer_close(&p->bearer);
+	free(p);
+}
+
+static struct pending *pending_take(struct graph *g)
+{
+	struct pending *p = g->spare;
+
+	if (p) {
+		LL_DELETE(g->spare, p);
+		g->n_spare--;
+	} else {
+		p = calloc(1, sizeof(*p));
+		CHECK(p);
+		buffer_init(&p->call_id, MAX_CALL_ID);
+		buffer_init(&p->client_request_id, MAX_REQUEST_ID);
+		buffer_init(&p->body, MAX_BODY_SIZE);
+		buffer_init(&p->bearer, MAX_BODY_SIZE);
+		p->graph = g;
+	}
+	DL_APPEND(g->active, p);
+	return p;
+}
+
+static void pending_put(struct graph *g, struct pending *p)
+{
+	if (g->state != GRAPH_OPEN || g->n_spare >= MAX_SPARE) {
+		pending_free(p);
+		return;
+	}
+	buffer_clear(&p->call_id);
+	buffer_clear(&p->client_request_id);
+	buffer_clear(&p->body);
+	buffer_clear(&p->bearer);
+	p->transfer = NULL;
+	LL_PREPEND(g->spare, p);
+	g->n_spare++;
+}
+
+/* 'p' is in no list any more. The callback may send, and may close the graph. */
+static void pending_answer(struct pending *p, const struct answer *answer)
+{
+	struct graph *g = p->graph;
+
+	if (g->state == GRAPH_OPEN)
+		g->cb(g->owner, p->id, answer);
+	pending_put(g, p);
+}
+
+static void pending_fail(struct pending *p, enum answer_progress progress, const char *problem)
+{
+	struct answer answer = { .progress = progress, .problem = problem };
+
+	pending_answer(p, &answer);
+}
+
+static void on_later(uv_idle_t *idle)
+{
+	struct graph *g = idle->data;
+
+	uv_idle_stop(idle);
+	while (g->state == GRAPH_OPEN && g->unstarted) {
+		struct pending *p = g->unstarted;
+
+		DL_DELETE(g->unstarted, p);
+		pending_fail(p, ANSWER_NOT_SENT, p->problem.msg);
+	}
+}
+
+static void pending_put_aside(struct pending *p)
+{
+	struct graph *g = p->graph;
+
+	DL_DELETE(g->active, p);
+	DL_APPEND(g->unstarted, p);
+	CHECK(uv_idle_start(&g->later, on_later) == 0);
+}
+
+static void on_answered(void *owner, const struct http_response *response)
+{
+	struct pending *p = owner;
+	struct graph *g = p->graph;
+	struct answer answer = {
+		.progress = ANSWER_COMPLETE,
+		.http_status = response->status,
+		.body = response->body,
+		.problem = response->problem,
+		.location = response->headers[HTTP_LOCATION],
+		.retry_after = response->headers[HTTP_RETRY_AFTER],
+		.request_id = response->headers[HTTP_REQUEST_ID],
+		.client_request_id = response->headers[HTTP_CLIENT_REQUEST_ID],
+		.sent_at = p->sent_at,
+	};
+
+	if (response->problem)
+		answer.progress = response->body_begun ? ANSWER_BROKEN : ANSWER_NOT_SENT;
+	DL_DELETE(g->active, p);
+	if (response->status == 401 && g->state == GRAPH_OPEN)
+		token_drop(g->token, p->bearer.data);
+	pending_answer(p, &answer);
+}
+
+/* The core has validated the id; here stands the last guard of the path. */
+static bool call_id_is_plain(struct bytes id)
+{
+	for (size_t i = 0; i < id.size; i++) {
+		unsigned char c = (unsigned char)id.data[i];
+
+		if (!isalnum(c) && (c == '\0' || !strchr("._~-", c)))
+			return false;
+	}
+	return id.size > 0 && id.size <= MAX_CALL_ID && !bytes_equal_text(id, ".") &&
+	       !bytes_equal_text(id, "..");
+}
+
+static const char *graph_url(struct graph *g, struct bytes call_id)
+{
+	buffer_truncate(&g->url, g->root_size);
+	buffer_append_text(&g->url, "/communications/calls/");
+	buffer_append_bytes(&g->url, call_id);
+	buffer_append_text(&g->url, "/participants/invite");
+	CHECK(buffer_ok(&g->url));
+	return g->url.data;
+}
+
+static void pending_send(struct pending *p, const struct graph_invite *invite, const char *bearer)
+{
+	struct graph *g = p->graph;
+	struct http_request request = {
+		.method = HTTP_POST,
+		.url = graph_url(g, invite->call_id),
+		.headers = { { .name = "Authorization", .value = bytes_of(bearer) },
+		             { .name = "client-request-id", .value = invite->client_request_id },
+		             { .name = "Accept", .value = bytes_of("application/json") } },
+		.n_headers = 3,
+		.body = invite->body,
+		.content_type = "application/json",
+		.timeout = g->timeout,
+		.max_response = ANSWER_BODY_MAX,
+		.owner = p,
+		.done = on_answered,
+	};
+
+	buffer_append_text(&p->bearer, bearer);
+	p->sent_at = clock_now();
+	if (!buffer_ok(&p->bearer))
+		err_set(&p->problem, "out of memory");
+	else if (http_start(g->http, &request, &p->transfer, &p->problem) == 0)
+		return;
+	p->transfer = NULL;
+	pending_put_aside(p);
+}
+
+static void on_token(void *owner, const char *bearer, const char *problem)
+{
+	struct pending *p = owner;
+	struct graph_invite invite = {
+		.id = p->id,
+		.call_id = buffer_bytes(&p->call_id),
+		.body = buffer_bytes(&p->body),
+		.client_request_id = buffer_bytes(&p->client_request_id),
+	};
+
+	if (bearer) {
+		pending_send(p, &invite, bearer);
+	} else {
+		DL_DELETE(p->graph->active, p);
+		pending_fail(p, ANSWER_NO_TOKEN, problem);
+	}
+}
+
+static void pending_wait(struct pending *p, const struct graph_invite *invite)
+{
+	buffer_append_bytes(&p->call_id, invite->call_id);
+	buffer_append_bytes(&p->body, invite->body);
+	buffer_append_bytes(&p->client_request_id, invite->client_request_id);
+	if (buffer_ok(&p->call_id) && buffer_ok(&p->body) && buffer_ok(&p->client_request_id)) {
+		p->waiter = (struct token_waiter){ .owner = p, .cb = on_token };
+		token_wait(p->graph->token, &p->waiter);
+	} else {
+		err_set(&p->problem, "the request is too long");
+		pending_put_aside(p);
+	}
+}
+
+struct graph *graph_new(struct http *http, struct token *token, uv_loop_t *loop,
+                        const struct graph_options *options, graph_cb cb, void *owner,
+                        struct err *err)
+{
+	struct graph *g = calloc(1, sizeof(*g));
+
+	if (!g) {
+		err_set(err, "out of memory");
+		return NULL;
+	}
+	*g = (struct graph){ .state = GRAPH_OPEN,
+		             .http = http,
+		             .token = token,
+		             .cb = cb,
+		             .owner = owner,
+		             .timeout = options->timeout };
+	buffer_init(&g->url, MAX_URL_SIZE);
+	buffer_append_text(&g->url, options->url);
+	g->root_size = g->url.size;
+	while (g->root_size > 0 && g->url.data[g->root_size - 1] == '/')
+		g->root_size--;
+	if (!buffer_ok(&g->url) || g->root_size > MAX_URL_SIZE / 2) {
+		err_set(err, "the URL of Graph is too long");
+		buffer_close(&g->url);
+		free(g);
+		return NULL;
+	}
+	CHECK(uv_idle_init(loop, &g->later) == 0);
+	g->later.data = g;
+	return g;
+}
+
+void graph_invite(struct graph *graph, const struct graph_invite *invite)
+{
+	struct pending *p;
+	const char *bearer;
+
+	CHECK(graph->state == GRAPH_OPEN);
+	CHECK(call_id_is_plain(invite->call_id));
+	p = pending_take(graph);
+	p->id = invite->id;
+	bearer = token_peek(graph->token);
+	if (bearer)
+		pending_send(p, invite, bearer);
+	else
+		pending_wait(p, invite);
+}
+
+static void on_closed(uv_handle_t *handle)
+{
+	struct graph *g = handle->data;
+
+	buffer_close(&g->url);
+	free(g);
+}
+
+/* http_cancel() answers, which takes the invite out of its list. */
+static void graph_end_active(struct graph *g)
+{
+	while (g->active) {
+		struct pending *p = g->active;
+
+		if (p->transfer) {
+			http_cancel(g->http, p->transfer);
+			continue;
+		}
+		token_cancel(g->token, &p->waiter);
+		DL_DELETE(g->active, p);
+		pending_free(p);
+	}
+}
+
+void graph_close(struct graph *graph)
+{
+	struct pending *p, *next;
+
+	CHECK(graph->state == GRAPH_OPEN);
+	graph->state = GRAPH_CLOSING;
+	graph_end_active(graph);
+	DL_FOREACH_SAFE (graph->unstarted, p, next)
+		pending_free(p);
+	LL_FOREACH_SAFE(graph->spare, p, next)
+	pending_free(p);
+	uv_close((uv_handle_t *)&graph->later, on_closed);
+}

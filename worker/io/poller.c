@@ -1,0 +1,112 @@
+/* Many sockets and one alarm on a libuv loop: an epoll set of our own inside one uv_poll. */
+#include "worker/io/poller.h"
+
+#include <errno.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <unistd.h>
+
+/* Sockets that one turn of the loop looks at; what is left stays ready for the next turn. */
+#define EVENTS_PER_TURN 64
+
+static unsigned events_from_epoll(uint32_t epoll)
+{
+	unsigned events = 0;
+
+	if (epoll & EPOLLIN)
+		events |= POLLER_READABLE;
+	if (epoll & EPOLLOUT)
+		events |= POLLER_WRITABLE;
+	if (epoll & (EPOLLERR | EPOLLHUP))
+		events |= POLLER_FAILED;
+	return events;
+}
+
+/* A failing epoll descriptor is only noticed by asking it, so 'status' adds nothing. */
+static void on_poll(uv_poll_t *poll, int status, int uv_events)
+{
+	struct poller *p = poll->data;
+	struct epoll_event events[EVENTS_PER_TURN];
+	int n = epoll_wait(p->epoll, events, EVENTS_PER_TURN, 0);
+
+	(void)status;
+	(void)uv_events;
+	for (int i = 0; i < n && p->state == POLLER_OPEN; i++)
+		p->callbacks.ready(p->callbacks.owner, events[i].data.fd,
+		                   events_from_epoll(events[i].events));
+}
+
+static void on_timer(uv_timer_t *timer)
+{
+	struct poller *p = timer->data;
+
+	p->callbacks.alarm(p->callbacks.owner);
+}
+
+static void on_closed(uv_handle_t *handle)
+{
+	struct poller *p = handle->data;
+
+	CHECK(p->open_handles > 0);
+	if (--p->open_handles == 0)
+		p->callbacks.closed(p->callbacks.owner);
+}
+
+int poller_open(struct poller *p, uv_loop_t *loop, const struct poller_callbacks *callbacks,
+                struct err *err)
+{
+	int code;
+
+	*p = (struct poller){ .callbacks = *callbacks, .state = POLLER_OPEN };
+	p->epoll = epoll_create1(EPOLL_CLOEXEC);
+	if (p->epoll < 0)
+		return err_set(err, "epoll_create1: %s", strerror(errno));
+	code = uv_poll_init(loop, &p->poll, p->epoll);
+	if (code < 0) {
+		close(p->epoll);
+		return err_set(err, "uv_poll_init: %s", uv_strerror(code));
+	}
+	CHECK(uv_timer_init(loop, &p->timer) == 0);
+	CHECK(uv_poll_start(&p->poll, UV_READABLE, on_poll) == 0);
+	p->poll.data = p;
+	p->timer.data = p;
+	p->open_handles = 2;
+	return 0;
+}
+
+int poller_watch(struct poller *p, int fd, unsigned events, bool known)
+{
+	struct epoll_event event = { .data.fd = fd };
+	int op = known ? EPOLL_CTL_MOD : EPOLL_CTL_ADD;
+
+	if (events & POLLER_READABLE)
+		event.events |= EPOLLIN;
+	if (events & POLLER_WRITABLE)
+		event.events |= EPOLLOUT;
+	return epoll_ctl(p->epoll, op, fd, &event);
+}
+
+/* The kernel forgets a closed descriptor by itself, so a refusal means that there is nothing left
+ * to do. */
+void poller_forget(struct poller *p, int fd)
+{
+	(void)epoll_ctl(p->epoll, EPOLL_CTL_DEL, fd, NULL);
+}
+
+void poller_set_alarm(struct poller *p, int64_t ms)
+{
+	if (ms < 0)
+		uv_timer_stop(&p->timer);
+	else
+		CHECK(uv_timer_start(&p->timer, on_timer, (uint64_t)ms, 0) == 0);
+}
+
+void poller_close(struct poller *p)
+{
+	CHECK(p->state == POLLER_OPEN);
+	p->state = POLLER_CLOSING;
+	uv_poll_stop(&p->poll);
+	close(p->epoll);
+	uv_close((uv_handle_t *)&p->poll, on_closed);
+	uv_close((uv_handle_t *)&p->timer, on_closed);
+}
