@@ -49,8 +49,7 @@ static struct bytes string_bytes(const json_t *json)
 	return (struct bytes){ json_string_value(json), json_string_length(json) };
 }
 
-/* Characters of well-formed UTF-8, which jansson has checked. */
-static size_t count_characters(struct bytes text)
+size_t command_count_characters(struct bytes text)
 {
 	size_t n = 0;
 
@@ -67,7 +66,7 @@ static bool take_text(struct parser *p, const json_t *json, const char *member, 
 	if (!json_is_string(json))
 		return fail(p, REASON_INVALID, "$.%s: expected a string", member);
 	text = string_bytes(json);
-	if (text.size == 0 || count_characters(text) > max)
+	if (text.size == 0 || command_count_characters(text) > max)
 		return fail(p, REASON_INVALID, "$.%s: expected 1 to %zu characters", member, max);
 	*ret = keep(p, text);
 	return true;
@@ -177,8 +176,7 @@ static bool is_member(const char *name)
 	return false;
 }
 
-/* A name from outside, cut short between characters, for a message. */
-static int shown_size(const char *name)
+int command_shown_size(const char *name)
 {
 	size_t size = strlen(name);
 
@@ -202,7 +200,7 @@ static bool refuse_unknown_members(struct parser *p, json_t *root)
 			            "$.%.*s: not a member of a command; expected only commandId, "
 			            "callId, participants, clientContext, tenantId, expiresAt, "
 			            "priority and onUnknown",
-			            shown_size(name), name);
+			            command_shown_size(name), name);
 	}
 	return true;
 }

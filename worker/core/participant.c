@@ -123,14 +123,15 @@ static bool check_identity(const struct reader *r, const char *kind, const json_
 
 	*ret_id = (struct bytes){ 0 };
 	if (!json_is_object(identity))
-		return invalid(r, ".identity.%s: expected an object", kind);
+		return invalid(r, ".identity.%.*s: expected an object", command_shown_size(kind),
+		               kind);
 	if (!id || json_is_null(id))
 		return true;
-	if (!json_is_string(id) || json_string_length(id) == 0 ||
-	    json_string_length(id) > COMMAND_IDENTITY_MAX)
-		return invalid(r, ".identity.%s.id: expected a string of 1 to %d bytes", kind,
-		               COMMAND_IDENTITY_MAX);
-	*ret_id = (struct bytes){ json_string_value(id), json_string_length(id) };
+	if (json_is_string(id))
+		*ret_id = (struct bytes){ json_string_value(id), json_string_length(id) };
+	if (ret_id->size == 0 || command_count_characters(*ret_id) > COMMAND_IDENTITY_MAX)
+		return invalid(r, ".identity.%.*s.id: expected a string of 1 to %d characters",
+		               command_shown_size(kind), kind, COMMAND_IDENTITY_MAX);
 	if (strcmp(kind, "phone") == 0 && !identity_is_e164(*ret_id))
 		return invalid(r, ".identity.phone.id: expected a phone number in E.164 form, "
 		                  "'+' and 2 to 15 digits");

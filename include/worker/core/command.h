@@ -72,6 +72,12 @@ enum command_result command_parse(const struct policy *policy, const struct reco
 
 void command_free(struct command *command);
 
+/* Code points of a text that is well-formed UTF-8. */
+size_t command_count_characters(struct bytes text);
+
+/* How much of a member's name goes into a message: cut short, between characters. */
+int command_shown_size(const char *name);
+
 static inline struct bytes command_text(const struct command *command, struct span span)
 {
 	return (struct bytes){ .data = command->text + span.start, .size = span.size };
