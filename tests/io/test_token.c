@@ -393,7 +393,7 @@ static void refuses_a_tenant_that_would_leave_its_path(void **state)
 /* Read a token answer and say what came of it: the bearer, or the error. */
 static void expect_grant(const char *body, const char *expected, int64_t lifetime_s)
 {
-	struct token_grant grant = { NULL };
+	struct token_grant grant = { .bearer = NULL };
 	char description[TOKEN_DESCRIPTION_SIZE];
 	struct err err = { "" };
 	int result = token_grant_parse(200, bytes_of(body), &grant, description, &err);
