@@ -1,0 +1,47 @@
+/* The last commands of a partition by their ids: so that one that a producer sends twice is sent to
+ * Graph once.
+ *
+ * Bounded: only the last so many records count. Only ids that the producer gave are kept. */
+#ifndef WORKER_CORE_HISTORY_H
+#define WORKER_CORE_HISTORY_H
+
+#include "worker/base/bytes.h"
+#include "worker/base/check.h"
+
+#include <stdint.h>
+
+struct history_entry;
+
+struct history {
+	struct history_entry *by_id; /* uthash, owned */
+	struct history_entry *first; /* Oldest; in the order of offsets */
+	size_t limit;                /* Offsets back from the newest that count */
+};
+
+struct history_command {
+	struct bytes call_id;
+	struct bytes command_id;
+	uint64_t content; /* Hash of the record's value */
+	int64_t offset;
+};
+
+enum history_verdict {
+	HISTORY_NEW,       /* Not seen: it is kept now */
+	HISTORY_SAME,      /* Came before with the same content */
+	HISTORY_DIFFERENT, /* Came before with another content */
+	HISTORY_NO_MEMORY
+};
+
+/* 'limit' 0: nothing is ever kept, everything is new. */
+void history_init(struct history *h, size_t limit);
+void history_close(struct history *h);
+
+/* Look the command up, and keep it when it is new. '*ret_first' is the offset under which it came
+ * first. */
+enum history_verdict history_note(struct history *h, const struct history_command *command,
+                                  int64_t *ret_first) MUST_CHECK;
+
+/* A hash of a record's value: FNV-1a, 64 bits. */
+uint64_t history_hash(struct bytes value);
+
+#endif
