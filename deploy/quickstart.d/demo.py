@@ -6,6 +6,7 @@ import datetime
 import json
 import os
 import pathlib
+import shutil
 import signal
 import sys
 import tempfile
@@ -40,6 +41,7 @@ WAITS = {
     "hold": "Graph's throttling to end",
     "call": "the request before",
 }
+SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 COLOURS = {"head": "1", "good": "32", "bad": "31", "dim": "2"}
 
 
@@ -206,9 +208,8 @@ def narrate(narrator, name, command, reply):
     narrator.row("reply", said, "good" if is_accepted(reply) else "bad")
 
 
-def run(given, narrator, stack):
+def run(given, home, narrator, stack):
     """The exit status."""
-    home = pathlib.Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="quickstart-")))
     commands = read_commands(given)
     broker = start_broker(given, home, stack, narrator)
     service = start_graph(given, home, stack, narrator)
@@ -234,21 +235,44 @@ def run(given, narrator, stack):
     return 0 if good else 1
 
 
-def on_signal(number, _frame):
-    """Only the first counts: it unwinds the stack, which ends all that was started."""
-    for ignored in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+def children():
+    """The processes that we started and that are not reaped, from the kernel's own list."""
+    found = []
+    for task in pathlib.Path("/proc/self/task").iterdir():
+        with contextlib.suppress(OSError):
+            found += (task / "children").read_text().split()
+    return [int(pid) for pid in found]
+
+
+def end_at_once(number, home):
+    """End everything from within a signal handler, in whatever state the rest of us is.
+
+    An exception would be safer for nobody: Python drops it where it cannot be raised, for example
+    while a process is being forked. The kernel ends a child that is too young to be found here.
+    """
+    for ignored in SIGNALS:
         signal.signal(ignored, signal.SIG_IGN)
-    sys.exit(128 + number)
+    ended = children()
+    for pid in ended:
+        os.kill(pid, signal.SIGKILL)
+    for pid in ended:
+        with contextlib.suppress(ChildProcessError):
+            os.waitid(os.P_PID, pid, os.WEXITED | os.WNOWAIT)
+    shutil.rmtree(home, ignore_errors=True)
+    os._exit(128 + number)
 
 
 def main():
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, on_signal)
     given = arguments()
     narrator = Narrator()
+    home = pathlib.Path(tempfile.gettempdir()) / f"quickstart-{uuid.uuid4().hex[:8]}"
+    for number in SIGNALS:
+        signal.signal(number, lambda number, _frame: end_at_once(number, home))
+    home.mkdir(mode=0o700)
     with contextlib.ExitStack() as stack:
+        stack.callback(shutil.rmtree, home, ignore_errors=True)
         try:
-            return run(given, narrator, stack)
+            return run(given, home, narrator, stack)
         except NotReady as error:
             narrator.say(f"quickstart: {error}", "bad")
             return os.EX_UNAVAILABLE

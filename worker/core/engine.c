@@ -15,6 +15,14 @@
 #define ERROR_MAX_BYTES     65536
 #define OPERATION_MAX_BYTES (8 * ANSWER_BODY_MAX)
 
+/* What Graph and producers say cannot look like a line of its own, nor hide one. */
+static void tidy(char *line)
+{
+	for (char *p = line; *p; p++)
+		if (*p < ' ' || *p > '~')
+			*p = '?';
+}
+
 void trace(struct engine *e, const char *format, ...)
 {
 	struct buffer *out = &e->effects.trace;
@@ -26,6 +34,7 @@ void trace(struct engine *e, const char *format, ...)
 	va_start(args, format);
 	vsnprintf(line, sizeof(line), format, args);
 	va_end(args);
+	tidy(line);
 	buffer_printf(out, "[%5lld] %s\n",
 	              (long long)duration_to_ms(instant_since(e->now, e->origin)), line);
 }

@@ -223,7 +223,8 @@ struct admin *admin_new(uv_loop_t *loop, const struct admin_options *options,
 	}
 	admin->daemon = start_daemon(admin, fd);
 	if (!admin->daemon) {
-		/* Whether the library has closed the socket is not told: better left open than closed twice. */
+		/* Whether the library has closed the socket is not told: better left open than
+		 * closed twice. */
 		err_set(err, "cannot start the HTTP server");
 		free(admin);
 		return NULL;

@@ -129,6 +129,21 @@ static void cover_flushes(struct committer *c)
 		f->covered = true;
 }
 
+static void on_timer(uv_timer_t *timer);
+
+/* Have the next commit happen when it may. */
+static void schedule(struct committer *c)
+{
+	uint64_t interval_ms = (uint64_t)duration_to_ms(c->interval);
+	uint64_t since_ms = uv_now(c->loop) - c->committed_at_ms;
+	bool is_first = c->last_opaque == 0;
+
+	if (c->outstanding || uv_is_active((uv_handle_t *)&c->timer) || !has_changed(c))
+		return;
+	uv_timer_start(&c->timer, on_timer,
+	               is_first || since_ms >= interval_ms ? 0 : interval_ms - since_ms, 0);
+}
+
 /* Send what changed. None may be outstanding. */
 static void commit(struct committer *c)
 {
@@ -148,33 +163,17 @@ static void commit(struct committer *c)
 		answer_soon(c);
 	}
 	c->committed_at_ms = uv_now(c->loop);
+	uv_timer_stop(&c->timer);
+	schedule(c);
 	free(positions);
-}
-
-static void on_timer(uv_timer_t *timer);
-
-/* Have the next commit happen when it may. */
-static void schedule(struct committer *c)
-{
-	uint64_t interval_ms = (uint64_t)duration_to_ms(c->interval);
-	uint64_t since_ms = uv_now(c->loop) - c->committed_at_ms;
-	bool is_first = c->last_opaque == 0;
-
-	if (c->outstanding || uv_is_active((uv_handle_t *)&c->timer) || !has_changed(c))
-		return;
-	uv_timer_start(&c->timer, on_timer,
-	               is_first || since_ms >= interval_ms ? 0 : interval_ms - since_ms, 0);
 }
 
 static void on_timer(uv_timer_t *timer)
 {
 	struct committer *c = timer->data;
 
-	if (c->outstanding)
-		return;
-	commit(c);
 	if (!c->outstanding)
-		schedule(c);
+		commit(c);
 }
 
 static void answer_marks(struct committer *c)

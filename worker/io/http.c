@@ -33,7 +33,9 @@ struct http {
 
 static void http_drain(struct http *http);
 
-/* A pointer in 'known' marks the sockets that the poller has. */
+/* A pointer in 'known' marks the sockets that the poller has. To report a failure would end all
+ * transfers at once and for good; so one socket is not watched, and its transfer ends when its time
+ * is over. */
 static int on_socket(CURL *easy, curl_socket_t fd, int what, void *owner, void *known)
 {
 	struct http *http = owner;
@@ -49,9 +51,7 @@ static int on_socket(CURL *easy, curl_socket_t fd, int what, void *owner, void *
 		events |= POLLER_READABLE;
 	if (what == CURL_POLL_OUT || what == CURL_POLL_INOUT)
 		events |= POLLER_WRITABLE;
-	if (poller_watch(&http->poller, fd, events, known != NULL) < 0)
-		return -1;
-	if (!known)
+	if (poller_watch(&http->poller, fd, events, known != NULL) == 0 && !known)
 		curl_multi_assign(http->multi, fd, http);
 	return 0;
 }

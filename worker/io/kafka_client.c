@@ -103,6 +103,11 @@ void kafka_client_report(struct kafka_client *k, rd_kafka_resp_err_t error, cons
 {
 	char quoted[LOG_QUOTE_SIZE];
 
+	if (error == RD_KAFKA_RESP_ERR__FATAL) {
+		rd_kafka_fatal_error(k->rk, k->fatal, sizeof(k->fatal));
+		kafka_client_again(k);
+		return;
+	}
 	if (error == k->last_error)
 		return;
 	k->last_error = error;
@@ -123,13 +128,9 @@ static void on_error(rd_kafka_t *rk, int error, const char *text, void *opaque)
 {
 	struct kafka_client *k = opaque;
 
+	(void)rk;
 	if (kafka_client_is_closing(k))
 		return;
-	if (error == RD_KAFKA_RESP_ERR__FATAL) {
-		rd_kafka_fatal_error(rk, k->fatal, sizeof(k->fatal));
-		kafka_client_again(k);
-		return;
-	}
 	if (error == RD_KAFKA_RESP_ERR__ALL_BROKERS_DOWN)
 		report_down(k, text);
 	else if (error != RD_KAFKA_RESP_ERR__TRANSPORT)

@@ -74,6 +74,7 @@ int poller_open(struct poller *p, uv_loop_t *loop, const struct poller_callbacks
 	return 0;
 }
 
+/* A socket that was closed and opened again under the same number is not what the caller knew. */
 int poller_watch(struct poller *p, int fd, unsigned events, bool known)
 {
 	struct epoll_event event = { .data.fd = fd };
@@ -83,7 +84,13 @@ int poller_watch(struct poller *p, int fd, unsigned events, bool known)
 		event.events |= EPOLLIN;
 	if (events & POLLER_WRITABLE)
 		event.events |= EPOLLOUT;
-	return epoll_ctl(p->epoll, op, fd, &event);
+	if (epoll_ctl(p->epoll, op, fd, &event) == 0)
+		return 0;
+	if (errno == ENOENT)
+		return epoll_ctl(p->epoll, EPOLL_CTL_ADD, fd, &event);
+	if (errno == EEXIST)
+		return epoll_ctl(p->epoll, EPOLL_CTL_MOD, fd, &event);
+	return -1;
 }
 
 /* The kernel forgets a closed descriptor by itself, so a refusal means that there is nothing left

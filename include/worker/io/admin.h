@@ -1,4 +1,5 @@
-/* The operator's HTTP server: /livez, /readyz and /metrics, by libmicrohttpd in epoll mode on the libuv loop. */
+/* The operator's HTTP server: /livez, /readyz and /metrics, by libmicrohttpd in epoll mode on
+ * the libuv loop. */
 #ifndef WORKER_IO_ADMIN_H
 #define WORKER_IO_ADMIN_H
 
@@ -13,7 +14,7 @@
 struct admin;
 
 struct admin_options {
-	const char *address; /* IPv4 or IPv6 literal to listen on; never "every interface" by omission */
+	const char *address; /* IPv4 or IPv6 literal; never "every interface" by omission */
 	uint16_t port;       /* 0: the kernel chooses, see admin_port() */
 };
 

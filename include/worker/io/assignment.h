@@ -1,4 +1,5 @@
-/* Which partitions of the topic the group gave us: offered, owned, to be given back; and which of them are paused. */
+/* Which partitions of the topic the group gave us: offered, owned, to be given back; and which
+ * of them are paused. */
 #ifndef WORKER_IO_ASSIGNMENT_H
 #define WORKER_IO_ASSIGNMENT_H
 
@@ -10,7 +11,8 @@ struct assignment;
 /* As in consumer_callbacks. */
 struct assignment_callbacks {
 	void *owner;
-	void (*assigned)(void *owner, const int32_t *partitions, size_t n, int32_t partitions_of_topic);
+	void (*assigned)(void *owner, const int32_t *partitions, size_t n,
+	                 int32_t partitions_of_topic);
 	void (*revoked)(void *owner, const int32_t *partitions, size_t n, bool lost);
 };
 
@@ -43,12 +45,14 @@ void assignment_set_paused(struct assignment *a, int32_t partition, bool paused)
 /* True while records of this partition are ours to read. */
 bool assignment_is_reading(const struct assignment *a, int32_t partition);
 
-/* True while offsets of this partition are ours to commit: also after its revocation, until it is released, unless lost. */
+/* True while offsets of this partition are ours to commit: also after its revocation, until it
+ * is released, unless lost. */
 bool assignment_may_commit(const struct assignment *a, int32_t partition);
 
 bool assignment_is_member(const struct assignment *a);
 
-/* Let go of everything without asking librdkafka, then call 'closed'; no other callback fires any more. */
+/* Let go of everything without asking librdkafka, then call 'closed'; no other callback fires
+ * any more. */
 void assignment_close(struct assignment *a, void (*closed)(void *owner), void *owner);
 
 #endif

@@ -1,4 +1,5 @@
-/* What consumer and publisher share: librdkafka configurations built from the user's properties and ours. */
+/* What consumer and publisher share: librdkafka configurations built from the user's properties
+ * and ours. */
 #ifndef WORKER_IO_KAFKA_H
 #define WORKER_IO_KAFKA_H
 
@@ -23,22 +24,25 @@ struct kafka_properties {
 
 enum kafka_role { KAFKA_CONSUMER, KAFKA_PRODUCER };
 
-/* True when the worker sets this property itself and a user's value would break its promises; '*ret_why' then says so. */
+/* True when the worker sets this property itself and a user's value would break its promises;
+ * '*ret_why' then says so. */
 bool kafka_property_is_ours(const char *name, const char **ret_why);
 
-/* Try one property of the user's against the installed librdkafka. Used by `check`, so that nothing fails at run time.
- * Values that may be secret never stand in the message. */
+/* Try one property of the user's against the installed librdkafka. Used by `check`, so that
+ * nothing fails at run time. Values that may be secret never stand in the message. */
 int kafka_property_check(const char *name, const char *value, struct err *err) MUST_CHECK;
 
 /* What one client is configured with. Later ones win: defaults, then the user's, then ours. */
 struct kafka_conf_options {
 	enum kafka_role role;
 	struct kafka_properties defaults;
-	struct kafka_properties user; /* Those of the other role, and those that are ours, are left out */
+	/* Those of the other role, and those that are ours, are left out. */
+	struct kafka_properties user;
 	struct kafka_properties ours;
 };
 
 /* The caller owns the result. NULL on failure. */
-rd_kafka_conf_t *kafka_conf_new(const struct kafka_conf_options *options, struct err *err) MUST_CHECK;
+rd_kafka_conf_t *kafka_conf_new(const struct kafka_conf_options *options,
+                                struct err *err) MUST_CHECK;
 
 #endif

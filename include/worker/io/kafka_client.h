@@ -1,7 +1,8 @@
 /* One librdkafka client on the loop: how it wakes the loop, what it logs, how it ends.
  *
- * librdkafka writes to an eventfd when a queue of the client has something; the loop then calls `turn`. Its log lines and
- * errors are served on the loop too: what stays the same is logged once. */
+ * librdkafka writes to an eventfd when a queue of the client has something; the loop then calls
+ * `turn`. Its log lines and errors are served on the loop too: what stays the same is logged
+ * once. */
 #ifndef WORKER_IO_KAFKA_CLIENT_H
 #define WORKER_IO_KAFKA_CLIENT_H
 
@@ -39,7 +40,8 @@ void kafka_client_again(struct kafka_client *k);
 /* Something went well: errors of before are over. */
 void kafka_client_works(struct kafka_client *k);
 
-/* Log an error of the client, unless it is the one that was logged last. */
+/* Log an error of the client, unless it is the one that was logged last. A fatal one is kept for
+ * kafka_client_fatal() instead. */
 void kafka_client_report(struct kafka_client *k, rd_kafka_resp_err_t error, const char *text);
 
 /* librdkafka's fatal error, or NULL; borrowed. */
@@ -48,13 +50,15 @@ const char *kafka_client_fatal(const struct kafka_client *k);
 /* True from kafka_client_close() on; may be asked by callbacks of librdkafka on any thread. */
 bool kafka_client_is_closing(struct kafka_client *k);
 
-/* The handle is in use by another thread from enter to leave: it is not destroyed before. Enter on the loop, leave anywhere. */
+/* The handle is in use by another thread from enter to leave: it is not destroyed before. Enter
+ * on the loop, leave anywhere. */
 void kafka_client_enter(struct kafka_client *k);
 void kafka_client_leave(struct kafka_client *k);
 
-/* End the client: 'finish' (which may block, and may be NULL) and the destruction run on a thread of their own. 'closed' fires
- * when they are done, or when 'deadline' has passed: then the thread is left to itself, the process being about to exit. The
- * queues that were given to kafka_client_watch() must be destroyed before. `turn` does not fire any more. */
+/* End the client: 'finish' (which may block, and may be NULL) and the destruction run on a
+ * thread of their own. 'closed' fires when they are done, or when 'deadline' has passed: then
+ * the thread is left to itself, the process being about to exit. The queues that were given to
+ * kafka_client_watch() must be destroyed before. `turn` does not fire any more. */
 void kafka_client_close(struct kafka_client *k, duration_t deadline, void (*finish)(rd_kafka_t *rk),
                         void (*closed)(void *owner));
 

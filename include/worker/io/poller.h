@@ -40,8 +40,8 @@ struct poller {
 int poller_open(struct poller *p, uv_loop_t *loop, const struct poller_callbacks *callbacks,
                 struct err *err) MUST_CHECK;
 
-/* Watch 'fd' for 'events'; 'known' says that it is watched already. Returns 0, or -1 when the
- * kernel refuses. */
+/* Watch 'fd' for 'events'; 'known' says that it is probably watched already. Returns 0, or -1 when
+ * the kernel refuses. */
 int poller_watch(struct poller *p, int fd, unsigned events, bool known) MUST_CHECK;
 
 /* Watch it no more. */

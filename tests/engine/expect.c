@@ -1,0 +1,114 @@
+/* What a test expects of its world: see world.h. */
+#include "engine/world.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+int world_setup(void **state)
+{
+	struct world *w = calloc(1, sizeof(*w));
+
+	if (!w)
+		return -1;
+	world_open(w, world_policy());
+	buffer_clear(&w->trace);
+	*state = w;
+	return 0;
+}
+
+int world_teardown(void **state)
+{
+	world_close(*state);
+	free(*state);
+	return 0;
+}
+
+void world_reopen(struct world *w, struct policy policy)
+{
+	world_close(w);
+	world_open(w, policy);
+	buffer_clear(&w->trace);
+}
+
+void expect_trace(struct world *w, const char *text)
+{
+	assert_string_equal(buffer_bytes(&w->trace).data, text);
+	buffer_clear(&w->trace);
+}
+
+const char *world_who(struct world *w, size_t i)
+{
+	const json_t *participants, *one;
+	size_t index;
+
+	assert_true(i < w->n_posts);
+	buffer_clear(&w->who);
+	participants = json_object_get(w->posts[i].body, "participants");
+	json_array_foreach(participants, index, one)
+	{
+		const json_t *set = json_object_get(one, "identity");
+		const json_t *user = json_object_get(set, "user");
+
+		if (index > 0)
+			buffer_append_char(&w->who, ' ');
+		if (!user)
+			user = json_object_get(set, "phone");
+		buffer_append_text(&w->who, json_string_value(json_object_get(user, "id")));
+	}
+	return buffer_bytes(&w->who).data;
+}
+
+void expect_requests(struct world *w, size_t n, const char *const who[])
+{
+	for (size_t i = 0; i < n && i < w->n_posts; i++)
+		assert_string_equal(world_who(w, i), who[i]);
+	assert_int_equal(w->n_posts, n);
+}
+
+static const char *text_of(const json_t *object, const char *member)
+{
+	const char *text = json_string_value(json_object_get(object, member));
+
+	return text ? text : "(none)";
+}
+
+void expect_status(struct world *w, int64_t offset, const char *status)
+{
+	assert_string_equal(text_of(world_find(w, 0, offset)->reply, "status"), status);
+}
+
+void expect_error(struct world *w, int64_t offset, const char *code)
+{
+	const json_t *reply = world_find(w, 0, offset)->reply;
+
+	assert_string_equal(text_of(json_object_get(reply, "error"), "code"), code);
+}
+
+void expect_stored(struct world *w, int64_t offset)
+{
+	assert_int_equal(w->partitions[0].stored, offset);
+}
+
+void expect_all_done(struct world *w)
+{
+	for (size_t i = 0; i < w->n_commands; i++) {
+		const struct world_command *c = &w->commands[i];
+
+		if (c->is_gone)
+			continue;
+		if (c->n_stored == 0 || (c->n_replies != 1 && c->n_refused == 0))
+			fail_msg("p%d@%lld has %u replies, %u stored", c->partition,
+			         (long long)c->offset, c->n_replies, c->n_stored);
+	}
+	assert_int_equal(w->n_alarms, 0);
+	assert_int_equal(world_open_posts(w), 0);
+	assert_true(engine_is_quiet(w->engine));
+	assert_int_equal(w->metrics.values[METRIC_jobs_open], 0);
+	assert_int_equal(w->metrics.values[METRIC_in_flight], 0);
+	assert_int_equal(w->metrics.values[METRIC_calls_active], 0);
+}

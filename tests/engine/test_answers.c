@@ -1,0 +1,538 @@
+/* What an answer does to its commands and to what is sent after it. */
+#include "engine/world.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#define CALL_OVER "{\"error\":{\"code\":\"8522\",\"message\":\"Call not found.\"}}"
+
+/* Requests that were sent when the world has gone on for so long. */
+static size_t posts_after(struct world *w, int64_t ms)
+{
+	world_elapse(w, ms);
+	return w->n_posts;
+}
+
+/* One command for each call, sent at once. */
+static void send(struct world *w, int64_t offset, const char *call, const char *who)
+{
+	w->policy.batch_window = duration_ms(0);
+	world_command(w, offset, call, who);
+}
+
+static void a_throttled_request_is_sent_again_after_retry_after(void **state)
+{
+	struct world *w = *state;
+
+	send(w, 0, "call-a", "ann");
+	world_answer(w, 429, "2.128", NULL);
+	world_command(w, 1, "call-a", "bob");
+	assert_int_equal(posts_after(w, 2127), 1);
+	assert_int_equal(posts_after(w, 1), 2);
+	EXPECT_REQUESTS(w, "ann", "ann bob");
+	world_accept(w);
+	expect_status(w, 0, "accepted");
+	world_finish(w);
+	expect_all_done(w);
+}
+
+static void a_throttled_call_does_not_hold_another(void **state)
+{
+	struct world *w = *state;
+
+	send(w, 0, "call-a", "ann");
+	world_answer(w, 429, "10", NULL);
+	send(w, 1, "call-b", "bob");
+	assert_int_equal(w->n_posts, 2);
+}
+
+static void throttling_without_retry_after_backs_off_longer_each_time(void **state)
+{
+	struct world *w = *state;
+
+	send(w, 0, "call-a", "ann");
+	for (unsigned i = 0; i < 4; i++) {
+		int64_t pause = 1000 << i;
+		size_t before = w->n_posts;
+
+		world_answer(w, 429, NULL, NULL);
+		assert_int_equal(posts_after(w, pause * 3 / 4 - 1), before);
+		assert_int_equal(posts_after(w, pause / 4 + 1), before + 1);
+	}
+}
+
+static void a_503_with_retry_after_is_throttling(void **state)
+{
+	struct world *w = *state;
+
+	send(w, 0, "call-a", "ann");
+	world_answer(w, 503, "3", NULL);
+	assert_int_equal(posts_after(w, 2999), 1);
+	assert_int_equal(posts_after(w, 1), 2);
+}
+
+static void a_503_without_retry_after_is_unknown(void **state)
+{
+	struct world *w = *state;
+
+	send(w, 0, "call-a", "ann");
+	world_answer(w, 503, NULL, NULL);
+	expect_status(w, 0, "unknown");
+}
+
+static void a_retry_after_beyond_max_hold_fails_at_once_as_throttled(void **state)
+{
+	struct world *w = *state;
+
+	send(w, 0, "call-a", "ann");
+	world_command(w, 1, "call-a", "bob");
+	world_answer(w, 429, "301", NULL);
+	expect_status(w, 0, "failed");
+	expect_error(w, 0, "throttled");
+	expect_error(w, 1, "throttled");
+	world_finish(w);
+	expect_all_done(w);
+}
+
+static void a_row_of_holds_fails_as_throttled_when_it_gets_too_long(void **state)
+{
+	struct world *w = *state;
+
+	send(w, 0, "call-a", "ann");
+	for (unsigned i = 0; i < 3; i++) {
+		world_answer(w, 429, "100", NULL);
+		assert_null(world_find(w, 0, 0)->reply);
+		world_elapse(w, 100000);
+	}
+	world_answer(w, 429, "1", NULL);
+	expect_error(w, 0, "throttled");
+	assert_int_equal(w->n_posts, 4);
+}
+
+/* So many calls, each throttled for 10 s at the same time. */
+static void throttle_calls(struct world *w, unsigned n, const char *retry_after)
+{
+	for (unsigned i = 0; i < n; i++) {
+		char call[16];
+
+		snprintf(call, sizeof(call), "call-%u", i);
+		send(w, i, call, "ann");
+	}
+	for (unsigned i = 0; i < n; i++)
+		world_answer(w, 429, retry_after, NULL);
+}
+
+static void two_throttled_calls_do_not_hold_the_application(void **state)
+{
+	struct world *w = *state;
+
+	throttle_calls(w, 2, "10");
+	send(w, 2, "call-x", "bob");
+	assert_int_equal(w->n_posts, 3);
+}
+
+static void three_throttled_calls_hold_the_application(void **state)
+{
+	struct world *w = *state;
+
+	throttle_calls(w, 3, "10");
+	send(w, 3, "call-x", "bob");
+	assert_int_equal(posts_after(w, 9999), 3);
+	assert_int_equal(posts_after(w, 1), 7);
+}
+
+static void what_the_application_may_not_send_within_max_hold_fails_at_once(void **state)
+{
+	struct world *w = *state;
+
+	throttle_calls(w, 3, "400");
+	send(w, 3, "call-x", "bob");
+	for (int64_t i = 0; i < 4; i++)
+		expect_error(w, i, "throttled");
+	assert_int_equal(w->n_posts, 3);
+	world_finish(w);
+	expect_all_done(w);
+}
+
+static void an_answer_to_an_older_request_does_not_lift_the_hold(void **state)
+{
+	struct world *w = *state;
+
+	for (int64_t i = 0; i < 4; i++)
+		send(w, i, ((const char *[]){ "a", "b", "c", "d" })[i], "ann");
+	for (unsigned i = 0; i < 3; i++)
+		world_answer(w, 429, "400", NULL);
+	world_accept(w);
+	send(w, 4, "e", "bob");
+	expect_status(w, 3, "accepted");
+	expect_error(w, 4, "throttled");
+}
+
+static void a_refused_batch_is_sent_one_by_one_and_one_bad_identity_costs_only_itself(void **state)
+{
+	struct world *w = *state;
+	const json_t *participants;
+
+	world_command(w, 0, "call-a", "ann bad carl");
+	world_command(w, 1, "call-a", "dora");
+	world_elapse(w, 20);
+	world_refuse(w, 400, "BadRequest");
+	world_accept(w);
+	world_refuse(w, 400, "BadRequest");
+	world_accept(w);
+	world_accept(w);
+	EXPECT_REQUESTS(w, "ann bad carl dora", "ann", "bad", "carl", "dora");
+	expect_status(w, 0, "partial");
+	expect_error(w, 0, "refused");
+	expect_status(w, 1, "accepted");
+	participants = json_object_get(world_find(w, 0, 0)->reply, "participants");
+	assert_string_equal(
+	    json_string_value(json_object_get(json_array_get(participants, 1), "status")),
+	    "failed");
+	world_finish(w);
+	expect_all_done(w);
+}
+
+static void a_tenant_mismatch_is_split_too_and_any_other_403_is_not(void **state)
+{
+	struct world *w = *state;
+
+	send(w, 0, "call-a", "ann bob");
+	world_refuse(w, 403, "7505");
+	assert_int_equal(w->n_posts, 2);
+	send(w, 1, "call-b", "ann bob");
+	world_accept(w);
+	world_refuse(w, 403, "Forbidden");
+	expect_status(w, 1, "failed");
+	expect_error(w, 1, "refused");
+}
+
+static void a_call_that_takes_only_single_participants_is_remembered(void **state)
+{
+	struct world *w = *state;
+
+	w->policy.call_rate = 1;
+	send(w, 0, "call-a", "ann bob");
+	world_refuse(w, 400, "BadRequest");
+	world_accept(w);
+	world_accept(w);
+	send(w, 1, "call-a", "carl dora");
+	world_accept(w);
+	world_accept(w);
+	EXPECT_REQUESTS(w, "ann bob", "ann", "bob", "carl", "dora");
+	expect_status(w, 1, "accepted");
+}
+
+static void a_call_that_is_over_fails_all_that_is_queued_for_it(void **state)
+{
+	struct world *w = *state;
+
+	send(w, 0, "call-a", "ann");
+	world_accept(w);
+	send(w, 1, "call-a", "ann");
+	send(w, 2, "call-a", "bob");
+	send(w, 3, "call-b", "carl");
+	world_answer(w, 404, NULL, CALL_OVER);
+	for (int64_t i = 1; i < 3; i++) {
+		expect_status(w, i, "failed");
+		expect_error(w, i, "call-over");
+	}
+	world_accept(w);
+	world_finish(w);
+	expect_all_done(w);
+}
+
+static void a_call_that_was_never_seen_gets_a_grace(void **state)
+{
+	struct world *w = *state;
+
+	send(w, 0, "call-a", "ann");
+	for (unsigned i = 1; i <= 4; i++) {
+		world_answer(w, 404, NULL, CALL_OVER);
+		assert_int_equal(posts_after(w, 500), i + 1);
+	}
+	assert_null(world_find(w, 0, 0)->reply);
+	world_answer(w, 404, NULL, CALL_OVER);
+	expect_error(w, 0, "call-over");
+}
+
+static void a_call_that_appears_within_its_grace_is_served(void **state)
+{
+	struct world *w = *state;
+
+	send(w, 0, "call-a", "ann");
+	world_answer(w, 404, NULL, CALL_OVER);
+	world_elapse(w, 500);
+	world_accept(w);
+	expect_status(w, 0, "accepted");
+}
+
+static void a_401_is_tried_again_once_at_once_and_then_holds_everything(void **state)
+{
+	struct world *w = *state;
+
+	send(w, 0, "call-a", "ann");
+	world_answer(w, 401, NULL, NULL);
+	assert_int_equal(w->n_posts, 2);
+	world_answer(w, 401, NULL, NULL);
+	send(w, 1, "call-b", "bob");
+	assert_int_equal(w->n_posts, 2);
+	world_elapse(w, 2000);
+	assert_int_equal(w->n_posts, 4);
+	world_accept(w);
+	world_accept(w);
+	expect_status(w, 0, "accepted");
+	world_finish(w);
+	expect_all_done(w);
+}
+
+static void several_401_for_one_bad_token_count_once(void **state)
+{
+	struct world *w = *state;
+
+	send(w, 0, "call-a", "ann");
+	send(w, 1, "call-b", "bob");
+	send(w, 2, "call-c", "carl");
+	world_elapse(w, 10);
+	for (unsigned i = 0; i < 3; i++)
+		world_answer(w, 401, NULL, NULL);
+	assert_int_equal(world_open_posts(w), 3);
+	for (unsigned i = 0; i < 3; i++)
+		world_accept(w);
+	expect_status(w, 2, "accepted");
+}
+
+/* Answer every request in the same way until nothing is left. */
+static void answer_all(struct world *w, int status, const char *code)
+{
+	for (unsigned i = 0; i < 1000; i++) {
+		while (world_open_posts(w) > 0)
+			world_refuse(w, status, code);
+		if (w->n_alarms == 0)
+			return;
+		world_elapse(w, 100);
+	}
+}
+
+static void a_misconfigured_application_holds_everything_and_fails_after_max_hold(void **state)
+{
+	static const char *const codes[] = { "7503", "7504" };
+	struct world *w = *state;
+
+	for (size_t i = 0; i < 2; i++) {
+		struct policy policy = world_policy();
+
+		policy.max_hold = duration_ms(10000);
+		world_reopen(w, policy);
+		send(w, 0, "call-a", "ann");
+		world_refuse(w, 403, codes[i]);
+		send(w, 1, "call-b", "bob");
+		assert_int_equal(w->n_posts, 1);
+		answer_all(w, 403, codes[i]);
+		expect_status(w, 0, "failed");
+		expect_error(w, 0, "misconfigured");
+		expect_error(w, 1, "misconfigured");
+		expect_all_done(w);
+		assert_in_range(w->n_posts, 4, 12);
+	}
+}
+
+static void without_a_token_everything_is_held_and_fails_as_unauthorized(void **state)
+{
+	struct world *w = *state;
+
+	w->policy.max_hold = duration_ms(10000);
+	send(w, 0, "call-a", "ann");
+	world_fail(w, ANSWER_NO_TOKEN);
+	assert_int_equal(posts_after(w, 749), 1);
+	answer_all(w, 401, "InvalidAuthenticationToken");
+	expect_error(w, 0, "unauthorized");
+	expect_all_done(w);
+}
+
+static void what_was_not_sent_is_sent_again_with_backoff(void **state)
+{
+	struct world *w = *state;
+
+	send(w, 0, "call-a", "ann");
+	world_fail(w, ANSWER_NOT_SENT);
+	assert_int_equal(posts_after(w, 749), 1);
+	assert_int_equal(posts_after(w, 251), 2);
+	world_fail(w, ANSWER_NOT_SENT);
+	assert_int_equal(posts_after(w, 1499), 2);
+	assert_int_equal(posts_after(w, 501), 3);
+	world_accept(w);
+	expect_status(w, 0, "accepted");
+}
+
+static void an_unknown_outcome_is_never_repeated(void **state)
+{
+	struct world *w = *state;
+	const char *message;
+
+	send(w, 0, "call-a", "ann bob");
+	world_fail(w, ANSWER_BROKEN);
+	expect_status(w, 0, "unknown");
+	expect_error(w, 0, "outcome-unknown");
+	message = json_string_value(
+	    json_object_get(json_object_get(world_find(w, 0, 0)->reply, "error"), "message"));
+	assert_non_null(strstr(message, "sent at 2026-01-31T12:00:00.000Z, then: it broke"));
+	assert_non_null(strstr(message, ":0:0:1"));
+	world_finish(w);
+	EXPECT_REQUESTS(w, "ann bob");
+	expect_all_done(w);
+}
+
+static void give_resend(struct world *w)
+{
+	w->policy.batch_window = duration_ms(0);
+	world_give(w, (struct given){ .call = "call-a", .who = "ann", .resends = true });
+	world_fail(w, ANSWER_BROKEN);
+}
+
+static void on_unknown_resend_sends_once_more_after_the_settle_time(void **state)
+{
+	struct world *w = *state;
+
+	give_resend(w);
+	assert_int_equal(posts_after(w, 19999), 1);
+	assert_int_equal(posts_after(w, 1), 2);
+	world_accept(w);
+	expect_status(w, 0, "accepted");
+}
+
+static void on_unknown_resend_is_reported_after_the_second_time(void **state)
+{
+	struct world *w = *state;
+
+	give_resend(w);
+	world_elapse(w, 20000);
+	world_fail(w, ANSWER_BROKEN);
+	expect_status(w, 0, "unknown");
+	world_finish(w);
+	assert_int_equal(w->n_posts, 2);
+	expect_all_done(w);
+}
+
+static void what_may_have_been_sent_is_not_said_to_have_failed_later(void **state)
+{
+	struct world *w = *state;
+
+	give_resend(w);
+	world_elapse(w, 20000);
+	world_refuse(w, 400, "BadRequest");
+	expect_status(w, 0, "unknown");
+	expect_error(w, 0, "outcome-unknown");
+}
+
+static void a_success_that_names_no_operation_is_unknown(void **state)
+{
+	struct world *w = *state;
+
+	send(w, 0, "call-a", "ann");
+	world_answer(w, 200, NULL, "null");
+	expect_status(w, 0, "unknown");
+}
+
+static void a_command_expires_while_it_waits_for_its_rate(void **state)
+{
+	struct world *w = *state;
+
+	w->policy.call_rate = 0.1;
+	w->policy.call_burst = 1;
+	send(w, 0, "call-a", "ann");
+	world_accept(w);
+	world_give(w, (struct given){
+	                  .offset = 1, .call = "call-a", .who = "bob", .expires_in_ms = 3000 });
+	world_elapse(w, 2999);
+	assert_null(world_find(w, 0, 1)->reply);
+	world_elapse(w, 1);
+	expect_status(w, 1, "expired");
+	expect_error(w, 1, "expired");
+	world_finish(w);
+	expect_all_done(w);
+}
+
+static void a_command_expires_while_its_call_is_held(void **state)
+{
+	struct world *w = *state;
+
+	w->policy.batch_window = duration_ms(0);
+	world_give(w, (struct given){ .call = "call-a", .who = "ann", .expires_in_ms = 3000 });
+	world_answer(w, 429, "10", NULL);
+	world_elapse(w, 3000);
+	expect_status(w, 0, "expired");
+	world_finish(w);
+	EXPECT_REQUESTS(w, "ann");
+	expect_all_done(w);
+}
+
+static void a_command_expires_while_the_application_is_held(void **state)
+{
+	struct world *w = *state;
+
+	throttle_calls(w, 3, "10");
+	world_give(w, (struct given){
+	                  .offset = 3, .call = "call-x", .who = "bob", .expires_in_ms = 3000 });
+	world_elapse(w, 3000);
+	expect_status(w, 3, "expired");
+}
+
+static void a_command_that_is_over_when_it_comes_is_not_sent(void **state)
+{
+	struct world *w = *state;
+
+	world_give(w, (struct given){ .call = "call-a", .who = "ann", .expires_in_ms = -1 });
+	expect_status(w, 0, "expired");
+	world_give(w, (struct given){
+	                  .offset = 1, .call = "call-a", .who = "ann", .age_ms = 3600 * 1000 });
+	assert_null(world_find(w, 0, 1)->reply);
+	world_give(w, (struct given){
+	                  .offset = 2, .call = "call-a", .who = "bob", .age_ms = 3600 * 1000 + 1 });
+	expect_status(w, 2, "expired");
+	expect_error(w, 2, "too-old");
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		WORLD_TEST(a_throttled_request_is_sent_again_after_retry_after),
+		WORLD_TEST(a_throttled_call_does_not_hold_another),
+		WORLD_TEST(throttling_without_retry_after_backs_off_longer_each_time),
+		WORLD_TEST(a_503_with_retry_after_is_throttling),
+		WORLD_TEST(a_503_without_retry_after_is_unknown),
+		WORLD_TEST(a_retry_after_beyond_max_hold_fails_at_once_as_throttled),
+		WORLD_TEST(a_row_of_holds_fails_as_throttled_when_it_gets_too_long),
+		WORLD_TEST(two_throttled_calls_do_not_hold_the_application),
+		WORLD_TEST(three_throttled_calls_hold_the_application),
+		WORLD_TEST(what_the_application_may_not_send_within_max_hold_fails_at_once),
+		WORLD_TEST(an_answer_to_an_older_request_does_not_lift_the_hold),
+		WORLD_TEST(
+		    a_refused_batch_is_sent_one_by_one_and_one_bad_identity_costs_only_itself),
+		WORLD_TEST(a_tenant_mismatch_is_split_too_and_any_other_403_is_not),
+		WORLD_TEST(a_call_that_takes_only_single_participants_is_remembered),
+		WORLD_TEST(a_call_that_is_over_fails_all_that_is_queued_for_it),
+		WORLD_TEST(a_call_that_was_never_seen_gets_a_grace),
+		WORLD_TEST(a_call_that_appears_within_its_grace_is_served),
+		WORLD_TEST(a_401_is_tried_again_once_at_once_and_then_holds_everything),
+		WORLD_TEST(several_401_for_one_bad_token_count_once),
+		WORLD_TEST(a_misconfigured_application_holds_everything_and_fails_after_max_hold),
+		WORLD_TEST(without_a_token_everything_is_held_and_fails_as_unauthorized),
+		WORLD_TEST(what_was_not_sent_is_sent_again_with_backoff),
+		WORLD_TEST(an_unknown_outcome_is_never_repeated),
+		WORLD_TEST(on_unknown_resend_sends_once_more_after_the_settle_time),
+		WORLD_TEST(on_unknown_resend_is_reported_after_the_second_time),
+		WORLD_TEST(what_may_have_been_sent_is_not_said_to_have_failed_later),
+		WORLD_TEST(a_success_that_names_no_operation_is_unknown),
+		WORLD_TEST(a_command_expires_while_it_waits_for_its_rate),
+		WORLD_TEST(a_command_expires_while_its_call_is_held),
+		WORLD_TEST(a_command_expires_while_the_application_is_held),
+		WORLD_TEST(a_command_that_is_over_when_it_comes_is_not_sent),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
