@@ -11,13 +11,15 @@
 
 #define NO_EXPIRY ((wall_t){ INT64_MAX })
 
-/* Tokens of a call that was just met: after a takeover the owner before may have spent some, so the
- * bucket is taken to have been empty but for one token when the partition came. */
+/* Tokens of a call that was just met: the owner before may have spent all of them, so the bucket is
+ * taken to have been empty when the partition came. */
 static uint32_t first_tokens(const struct engine *e, const struct partition *partition)
 {
 	double seconds = (double)instant_since(e->now, partition->assigned).us / 1e6;
-	double tokens = 1 + seconds * e->policy->call_rate;
+	double tokens = seconds * e->policy->call_rate;
 
+	if (!partition->had_owner)
+		return e->policy->call_burst;
 	return tokens < e->policy->call_burst ? (uint32_t)tokens : e->policy->call_burst;
 }
 
@@ -150,6 +152,12 @@ void call_hold(struct engine *e, struct call *call, instant_t until, enum reason
 		call->held_since = e->now;
 }
 
+void call_doubt(struct engine *e, struct call *call)
+{
+	call->doubts++;
+	call->doubt_until = instant_max(call->doubt_until, instant_add(e->now, e->policy->settle));
+}
+
 void call_clear_hold(struct call *call)
 {
 	call->hold_until = (instant_t){ 0 };
@@ -173,6 +181,8 @@ static void expire_job(struct engine *e, struct call *call, struct job *job)
 {
 	const struct command *command = job->command;
 
+	if (call->doubts > 0 && job_has_doubt(job))
+		return;
 	if (command->has_expiry && command->expires_at.us <= e->wall.us) {
 		trace(e, "%s: p%d@%lld expired", call->id, job->partition->number,
 		      (long long)job->entry.offset);
@@ -217,6 +227,12 @@ static instant_t ready_at(struct engine *e, const struct call *call, enum wait *
 	struct batch batch;
 
 	*ret_wait = WAIT_APPLICATION;
+	if (call->doubts > 0) {
+		if (!instant_before(at, call->doubt_until))
+			return at;
+		*ret_wait = WAIT_HOLD;
+		return call->doubt_until;
+	}
 	batch_choose(e->policy, call, &batch);
 	if (!batch.is_closed && !batch.items[0].job->command->high_priority) {
 		instant_t window =

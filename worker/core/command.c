@@ -74,6 +74,7 @@ static bool take_text(struct parser *p, const json_t *json, const char *member, 
 
 static bool take_command_id(struct parser *p, const json_t *json)
 {
+	p->command.has_id = true;
 	return take_text(p, json, "commandId", COMMAND_ID_MAX, &p->command.id);
 }
 

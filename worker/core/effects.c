@@ -33,7 +33,9 @@ void effects_close(struct effects *f)
 	free(f->posts);
 	free(f->writes);
 	free(f->alarms);
-	free(f->stores);
+	free(f->touches);
+	free(f->looks);
+	free(f->alerts);
 	free(f->fetches);
 	free(f->quiet);
 	buffer_close(&f->trace);
@@ -46,7 +48,9 @@ void effects_clear(struct effects *f)
 	f->n_posts = 0;
 	f->n_writes = 0;
 	f->n_alarms = 0;
-	f->n_stores = 0;
+	f->n_touches = 0;
+	f->n_looks = 0;
+	f->n_alerts = 0;
 	f->n_fetches = 0;
 	f->n_quiet = 0;
 	buffer_clear(&f->trace);
@@ -80,10 +84,11 @@ static void *grow(struct effects *f, void *list, size_t n, size_t *capacity, siz
 		(f)->name = grown_;                                                                \
 	} while (0)
 
-void effects_mark(struct effects *f, uint64_t invite_id)
+void effects_mark(struct effects *f, uint64_t invite_id, int32_t partition)
 {
 	GROW_OR_RETURN(f, marks, );
-	f->marks[f->n_marks++] = invite_id;
+	f->marks[f->n_marks++] =
+	    (struct effect_mark){ .invite_id = invite_id, .partition = partition };
 }
 
 struct effect_post *effects_post(struct effects *f)
@@ -132,18 +137,26 @@ void effects_alarm(struct effects *f, uint64_t id, instant_t at)
 	f->alarms[f->n_alarms++] = (struct effect_alarm){ .id = id, .at = at };
 }
 
-void effects_store(struct effects *f, int32_t partition, int64_t offset)
+void effects_touch(struct effects *f, int32_t partition)
 {
-	/* One step settles offsets of few partitions; only the last word on each matters. */
-	for (size_t i = 0; i < f->n_stores; i++) {
-		if (f->stores[i].partition == partition) {
-			f->stores[i].offset = offset;
+	/* One step settles offsets of few partitions. */
+	for (size_t i = 0; i < f->n_touches; i++)
+		if (f->touches[i] == partition)
 			return;
-		}
-	}
-	GROW_OR_RETURN(f, stores, );
-	f->stores[f->n_stores++] =
-	    (struct effect_store){ .partition = partition, .offset = offset };
+	GROW_OR_RETURN(f, touches, );
+	f->touches[f->n_touches++] = partition;
+}
+
+void effects_look(struct effects *f, const struct effect_look *look)
+{
+	GROW_OR_RETURN(f, looks, );
+	f->looks[f->n_looks++] = *look;
+}
+
+void effects_alert(struct effects *f, const struct effect_alert *alert)
+{
+	GROW_OR_RETURN(f, alerts, );
+	f->alerts[f->n_alerts++] = *alert;
 }
 
 void effects_fetch(struct effects *f, int32_t partition, bool paused)

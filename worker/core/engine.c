@@ -1,6 +1,7 @@
 /* The engine's face: one event in, effects out. See engine.h. */
 #include "worker/core/engine.h"
 
+#include "worker/core/doubt.h"
 #include "worker/core/intake.h"
 #include "worker/core/respond.h"
 #include "worker/core/scheduler.h"
@@ -53,6 +54,7 @@ struct engine *engine_new(const struct policy *policy, struct metrics *metrics, 
 	slots_init(&e->calls);
 	slots_init(&e->invites);
 	slots_init(&e->writes);
+	slots_init(&e->looks);
 	effects_init(&e->effects);
 	buffer_init(&e->scratch, SIZE_MAX / 2);
 	buffer_init(&e->operation, OPERATION_MAX_BYTES);
@@ -80,6 +82,7 @@ void engine_free(struct engine *e)
 	slots_close(&e->calls);
 	slots_close(&e->invites);
 	slots_close(&e->writes);
+	slots_close(&e->looks);
 	effects_close(&e->effects);
 	buffer_close(&e->scratch);
 	buffer_close(&e->operation);
@@ -91,9 +94,9 @@ void engine_free(struct engine *e)
 static void assign(struct engine *e, const struct event *event)
 {
 	for (size_t i = 0; i < event->assign.n; i++) {
-		int32_t number = event->assign.partitions[i];
+		const struct event_offer *offer = &event->assign.offers[i];
 
-		if (!partition_find(e, number) && !partition_new(e, number))
+		if (!partition_find(e, offer->partition) && !partition_new(e, offer))
 			e->effects.out_of_memory = true;
 	}
 	scheduler_share(e, event->assign.owned, event->assign.total);
@@ -120,7 +123,7 @@ static void position(struct engine *e, const struct event *event)
 	before = ledger_frontier(&p->ledger);
 	ledger_advance(&p->ledger, event->position.offset);
 	if (before >= 0 && ledger_frontier(&p->ledger) != before)
-		effects_store(&e->effects, p->number, ledger_frontier(&p->ledger));
+		effects_touch(&e->effects, p->number);
 }
 
 /* Give the request to the shell, now that it may be sent. */
@@ -167,6 +170,43 @@ static void answered(struct engine *e, const struct event *event)
 
 	if (invite && invite->state == INVITE_IN_FLIGHT)
 		settle_answer(e, invite, event->answer.answer);
+}
+
+static void evidence(struct engine *e, const struct event *event)
+{
+	struct call *call = slots_find(&e->looks, event->evidence.look_id);
+
+	if (call)
+		doubt_judge(e, call, event->evidence.answer);
+}
+
+/* A job counts as stored when all that is written for it is in the transaction. */
+static void staged(struct engine *e, const struct event *event)
+{
+	for (size_t i = 0; i < event->staged.n; i++) {
+		struct write *write = slots_find(&e->writes, event->staged.write_ids[i]);
+
+		if (write)
+			write->is_staged = true;
+	}
+	for (size_t i = 0; i < event->staged.n; i++) {
+		struct write *write = slots_find(&e->writes, event->staged.write_ids[i]);
+
+		if (write)
+			write->job->is_staged = job_is_all_staged(write->job);
+	}
+}
+
+static void unstaged(struct engine *e)
+{
+	for (uint32_t i = 0; i < e->writes.capacity; i++) {
+		struct write *write = slots_at(&e->writes, i);
+
+		if (!write)
+			continue;
+		write->is_staged = false;
+		write->job->is_staged = false;
+	}
 }
 
 static void written(struct engine *e, const struct event *event)
@@ -235,6 +275,15 @@ static void dispatch(struct engine *e, const struct event *event)
 	case EVENT_ANSWER:
 		answered(e, event);
 		break;
+	case EVENT_EVIDENCE:
+		evidence(e, event);
+		break;
+	case EVENT_STAGED:
+		staged(e, event);
+		break;
+	case EVENT_UNSTAGED:
+		unstaged(e);
+		break;
 	case EVENT_WRITTEN:
 		written(e, event);
 		break;
@@ -261,4 +310,19 @@ const struct effects *engine_step(struct engine *e, const struct event *event)
 bool engine_is_quiet(const struct engine *e)
 {
 	return e->in_flight == 0 && e->writes.used == 0;
+}
+
+bool engine_map(const struct engine *e, int32_t number, bool staged, int64_t *ret_offset,
+                struct buffer *text)
+{
+	const struct partition *p = partition_find(e, number);
+	struct map map;
+	bool ok;
+
+	if (!p || p->state == PARTITION_STOPPED || !p->ledger.is_known)
+		return false;
+	ok = partition_map(p, staged, &map) && map_encode(&map, text);
+	*ret_offset = map.base;
+	map_close(&map);
+	return ok;
 }

@@ -1,7 +1,13 @@
 /* Records become jobs: see intake.h. */
 #include "worker/core/intake.h"
 
+#include "worker/core/doubt.h"
 #include "worker/core/respond.h"
+
+#include <stdio.h>
+
+/* A record with this header is worked on although its commandId came before. */
+#define REDRIVE_HEADER "redrive"
 
 #define KEY_MAX 1024 /* A rejected record's key is repeated in its reply up to this size */
 
@@ -31,6 +37,14 @@ static void reject(struct engine *e, struct job *job, const struct record *recor
 	respond_rest(e, job, STATUS_REJECTED, fault->reason, fault->message);
 }
 
+/* What may have been sent is judged by evidence, not by its age or its twin. */
+static bool is_begun(const struct engine *e, const struct partition *p, int64_t offset)
+{
+	const struct map_entry *begun = map_find(&p->inherited, offset);
+
+	return e->policy->exactly_once && begun && begun->state != MAP_NEW;
+}
+
 static bool is_too_old(const struct engine *e, const struct record *record)
 {
 	int64_t max_age_us = e->policy->max_age.us;
@@ -39,24 +53,108 @@ static bool is_too_old(const struct engine *e, const struct record *record)
 	       e->wall.us - record->timestamp.us > max_age_us;
 }
 
+/* A command that came before waits for the reply to the first, if that is still to come. */
+static void follow_first(struct engine *e, struct partition *p, struct job *job, int64_t first)
+{
+	struct job *original = (struct job *)ledger_find(&p->ledger, first);
+
+	trace(e, "p%d@%lld repeats p%d@%lld", p->number, (long long)job->entry.offset, p->number,
+	      (long long)first);
+	job->duplicate_of = first;
+	if (!original) {
+		respond_duplicate(e, job);
+		return;
+	}
+	job->state = JOB_DUPLICATE;
+	job->first = original;
+	job->next_duplicate = original->duplicates;
+	original->duplicates = job;
+}
+
+static bool has_header(const struct record *record, const char *name)
+{
+	for (size_t i = 0; i < record->n_headers; i++)
+		if (bytes_equal_text(record->headers[i].name, name))
+			return true;
+	return false;
+}
+
+/* The commandId of a record counts once among the last records, unless it was sent again on
+ * purpose. */
+static enum history_verdict note_id(struct engine *e, struct partition *p,
+                                    const struct command *command, const struct record *record,
+                                    int64_t *ret_first)
+{
+	const struct history_command id = {
+		.call_id = command_text(command, command->call_id),
+		.command_id = command_text(command, command->id),
+		.content = history_hash(record->value),
+		.offset = record->offset,
+	};
+	enum history_verdict verdict;
+
+	if (!command->has_id || has_header(record, REDRIVE_HEADER))
+		return HISTORY_NEW;
+	verdict = history_note(&p->history, &id, ret_first);
+	if (verdict == HISTORY_NO_MEMORY)
+		e->effects.out_of_memory = true;
+	return verdict;
+}
+
 static void enqueue(struct engine *e, struct partition *p, struct job *job)
 {
 	const struct command *command = job->command;
+	const struct map_entry *begun = map_find(&p->inherited, job->entry.offset);
 	struct call *call = call_get(e, p, command_text(command, command->call_id));
 
 	if (!call) {
 		e->effects.out_of_memory = true;
 		return;
 	}
+	if (begun && begun->state != MAP_NEW && e->policy->exactly_once)
+		doubt_inherit(e, job, begun);
 	trace(e, "p%d@%lld: %s gets %zu participant%s%s", p->number, (long long)job->entry.offset,
 	      call->id, job->n_results, job->n_results == 1 ? "" : "s",
 	      command->high_priority ? ", high priority" : "");
 	call_enqueue(e, call, job);
+	if (job_has_doubt(job))
+		call_doubt(e, call);
+	else if (job_is_decided(job))
+		respond_job(e, job);
 	if (call->state != CALL_BUSY)
 		call_update(e, call);
 }
 
-/* Open the ledger's entry and route the job. From here on it lives until its reply is stored. */
+/* Send it, unless its commandId came before. */
+static void admit(struct engine *e, struct partition *p, struct job *job,
+                  const struct record *record)
+{
+	int64_t first = -1;
+	struct fault fault = { .reason = REASON_REUSED_ID };
+
+	switch (note_id(e, p, job->command, record, &first)) {
+	case HISTORY_NEW:
+		enqueue(e, p, job);
+		break;
+	case HISTORY_SAME:
+		if (is_begun(e, p, record->offset))
+			enqueue(e, p, job);
+		else
+			follow_first(e, p, job, first);
+		break;
+	case HISTORY_DIFFERENT:
+		snprintf(fault.message, sizeof(fault.message),
+		         "$.commandId: expected one that no other command has, offset %lld has it",
+		         (long long)first);
+		job_reject(job);
+		reject(e, job, record, &fault);
+		break;
+	case HISTORY_NO_MEMORY:
+		break;
+	}
+}
+
+/* Route a job whose offset is open. From here on it lives until its reply is stored. */
 static void accept_job(struct engine *e, struct partition *p, struct job *job,
                        const struct record *record, const struct fault *fault)
 {
@@ -64,15 +162,15 @@ static void accept_job(struct engine *e, struct partition *p, struct job *job,
 	metrics_add(e->metrics, METRIC_jobs_open, 1);
 	job->arrived = e->now;
 	job->received_at = e->wall;
-	if (p->state == PARTITION_REVOKING)
+	if (p->state != PARTITION_OWNED)
 		job->state = JOB_ABANDONED;
 	else if (fault)
 		reject(e, job, record, fault);
-	else if (is_too_old(e, record))
+	else if (!is_begun(e, p, record->offset) && is_too_old(e, record))
 		respond_rest(e, job, STATUS_EXPIRED, REASON_TOO_OLD,
 		             reason_meaning(REASON_TOO_OLD));
 	else
-		enqueue(e, p, job);
+		admit(e, p, job, record);
 }
 
 /* The topic's name is learnt from the records; there is one command topic. */
@@ -80,25 +178,35 @@ static void learn_topic(struct engine *e, struct bytes topic)
 {
 	if (e->topic.size == 0)
 		buffer_append_bytes(&e->topic, topic);
-	if (!buffer_ok(&e->topic))
-		e->effects.out_of_memory = true;
 }
 
-void intake_record(struct engine *e, const struct record *record)
+/* A record that has its reply: only its commandId still counts. */
+static void remember(struct engine *e, struct partition *p, const struct record *record)
 {
-	struct partition *p = partition_find(e, record->partition);
+	struct command *command;
+	struct fault fault;
+	int64_t first;
+
+	switch (command_parse(e->policy, record, &e->scratch, &command, &fault)) {
+	case COMMAND_VALID:
+		note_id(e, p, command, record, &first);
+		break;
+	case COMMAND_REJECTED:
+		break;
+	case COMMAND_NO_MEMORY:
+		e->effects.out_of_memory = true;
+		break;
+	}
+	command_free(command);
+}
+
+static void work_on(struct engine *e, struct partition *p, const struct record *record)
+{
 	struct command *command;
 	struct fault fault;
 	enum command_result result;
 	struct job *job;
 
-	if (!p)
-		return;
-	if (p->ledger.is_known && record->offset < p->ledger.next) {
-		metrics_add(e->metrics, METRIC_commands_repeated, 1);
-		return;
-	}
-	learn_topic(e, record->topic);
 	metrics_add(e->metrics, METRIC_commands_read, 1);
 	result = command_parse(e->policy, record, &e->scratch, &command, &fault);
 	job = result == COMMAND_NO_MEMORY ? NULL : job_new(p, command);
@@ -111,4 +219,25 @@ void intake_record(struct engine *e, const struct record *record)
 	}
 	accept_job(e, p, job, record, result == COMMAND_REJECTED ? &fault : NULL);
 	partition_balance(e, p);
+}
+
+void intake_record(struct engine *e, const struct record *record)
+{
+	struct partition *p = partition_find(e, record->partition);
+	int64_t seen;
+
+	if (!p)
+		return;
+	learn_topic(e, record->topic);
+	seen = p->ledger.is_known ? p->ledger.next : record->offset;
+	if (record->offset < p->inherited.base) {
+		remember(e, p, record);
+	} else if (record->offset < seen) {
+		metrics_add(e->metrics, METRIC_commands_repeated, 1);
+	} else if (map_state(&p->inherited, record->offset) == MAP_REPLIED) {
+		remember(e, p, record);
+		ledger_advance(&p->ledger, record->offset + 1);
+	} else {
+		work_on(e, p, record);
+	}
 }

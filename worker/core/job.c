@@ -1,6 +1,8 @@
 /* Commands at work: see job.h. */
 #include "worker/core/job.h"
 
+#include "worker/base/slots.h"
+
 #include <stdlib.h>
 
 #define COPIED_VALUE_MAX 1024 /* Bytes of a header value; a longer one is not copied */
@@ -15,6 +17,7 @@ struct job *job_new(struct partition *partition, struct command *command)
 	job->partition = partition;
 	job->command = command;
 	job->n_results = n;
+	job->duplicate_of = -1;
 	job->reply.job = job;
 	job->dead_letter.job = job;
 	buffer_init(&job->headers, COPY_HEADERS_MAX * COPIED_VALUE_MAX);
@@ -108,12 +111,19 @@ int16_t fragments_add(struct fragments *f, struct bytes json)
 	return f->count++;
 }
 
+void job_reject(struct job *job)
+{
+	CHECK(job->n_done == 0);
+	job->n_results = 0;
+}
+
 void job_decide(struct job *job, size_t index, enum status status, int16_t operation, int16_t error)
 {
 	struct result *result = &job->results[index];
 
 	CHECK(result->delivery != DELIVERY_DONE);
-	if (result->unknown_error >= 0 && status != STATUS_ACCEPTED && status != STATUS_UNKNOWN) {
+	if (result->unknown_error >= 0 && status != STATUS_ACCEPTED &&
+	    status != STATUS_RECONCILED && status != STATUS_UNKNOWN) {
 		status = STATUS_UNKNOWN;
 		error = result->unknown_error;
 	}
@@ -138,6 +148,20 @@ bool job_is_started(const struct job *job)
 {
 	for (size_t i = 0; i < job->n_results; i++)
 		if (job->results[i].delivery != DELIVERY_NEW)
+			return true;
+	return false;
+}
+
+bool job_is_all_staged(const struct job *job)
+{
+	return (job->reply.id == SLOTS_NONE || job->reply.is_staged) &&
+	       (job->dead_letter.id == SLOTS_NONE || job->dead_letter.is_staged);
+}
+
+bool job_has_doubt(const struct job *job)
+{
+	for (size_t i = 0; i < job->n_results; i++)
+		if (job->results[i].delivery == DELIVERY_DOUBT)
 			return true;
 	return false;
 }

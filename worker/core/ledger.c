@@ -35,6 +35,17 @@ void ledger_settle(struct ledger *l, struct ledger_entry *entry)
 	l->count--;
 }
 
+struct ledger_entry *ledger_find(const struct ledger *l, int64_t offset)
+{
+	struct ledger_entry *entry;
+
+	DL_FOREACH (l->open, entry) {
+		if (entry->offset == offset)
+			return entry;
+	}
+	return NULL;
+}
+
 int64_t ledger_frontier(const struct ledger *l)
 {
 	if (!l->is_known)

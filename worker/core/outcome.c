@@ -1,12 +1,12 @@
 /* The table of outcomes, and what is read from Graph's bodies: see outcome.h. */
 #include "worker/core/outcome.h"
 
+#include "worker/core/operation.h"
 #include "worker/core/retry.h"
 
 #include <jansson.h>
 #include <limits.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 /* One row of the table: the first that fits an answer judges it. */
@@ -138,86 +138,6 @@ static void read_error(const json_t *root, struct outcome *o)
 	}
 }
 
-/* The last segment of a Location: the operation's id. */
-static struct bytes last_segment(const char *location)
-{
-	const char *slash = strrchr(location, '/');
-
-	return bytes_of(slash ? slash + 1 : location);
-}
-
-static void write_location(struct buffer *out, const struct answer *answer, const char *graph_url,
-                           struct bytes call_id, struct bytes id)
-{
-	char *location;
-
-	if (answer->location) {
-		buffer_append_json_text(out, answer->location);
-		return;
-	}
-	location = NULL;
-	if (asprintf(&location, "%s/communications/calls/%.*s/operations/%.*s", graph_url,
-	             (int)call_id.size, call_id.data, (int)id.size, id.data) < 0) {
-		out->failed = true;
-		return;
-	}
-	buffer_append_json_text(out, location);
-	free(location);
-}
-
-static void write_lower(struct buffer *out, const char *text)
-{
-	char lower[32];
-	size_t n = 0;
-
-	for (; text[n] && n < sizeof(lower) - 1; n++)
-		lower[n] = text[n] >= 'A' && text[n] <= 'Z' ? (char)(text[n] - 'A' + 'a') : text[n];
-	lower[n] = '\0';
-	buffer_append_json_text(out, n > 0 ? lower : NULL);
-}
-
-static int append_dumped(const char *data, size_t size, void *out)
-{
-	buffer_append(out, data, size);
-	return 0;
-}
-
-/* 'root' is the operation that Graph answered, or NULL when its body was empty or null. False when
- * nothing says which operation it is. */
-static bool write_operation(struct buffer *out, const json_t *root, const struct answer *answer,
-                            const char *graph_url, struct bytes call_id)
-{
-	const char *id_text = string_member(root, "id");
-	struct bytes id = bytes_of(id_text);
-	const json_t *info = json_object_get(root, "resultInfo");
-
-	if (id.size == 0 && !answer->location)
-		return false;
-	if (id.size == 0)
-		id = last_segment(answer->location);
-	buffer_append_text(out, "{\"id\":");
-	buffer_append_json(out, id);
-	buffer_append_text(out, ",\"location\":");
-	write_location(out, answer, graph_url, call_id, id);
-	buffer_append_text(out, ",\"status\":");
-	write_lower(out, string_member(root, "status"));
-	buffer_append_text(out, ",\"clientContext\":");
-	buffer_append_json_text(out, json_string_value(json_object_get(root, "clientContext")));
-	buffer_append_text(out, ",\"httpStatus\":");
-	buffer_append_int(out, answer->http_status);
-	buffer_append_text(out, ",\"requestId\":");
-	buffer_append_json_text(out, answer->request_id);
-	buffer_append_text(out, ",\"clientRequestId\":");
-	buffer_append_json_text(out, answer->client_request_id);
-	buffer_append_text(out, ",\"resultInfo\":");
-	if (json_is_object(info))
-		json_dump_callback(info, append_dumped, out, JSON_COMPACT);
-	else
-		buffer_append_text(out, "null");
-	buffer_append_char(out, '}');
-	return true;
-}
-
 static const struct rule *find_rule(const struct answer *answer, const struct outcome *o)
 {
 	const struct rule *rule = rules;
@@ -259,7 +179,7 @@ void outcome_judge(const struct answer *answer, const char *graph_url, struct by
 	ret->reason = rule->reason;
 	ret->may_split = rule->may_split;
 	if (ret->class == OUTCOME_ACCEPTED &&
-	    !write_operation(operation, root, answer, graph_url, call_id)) {
+	    !operation_write(root, answer, graph_url, call_id, operation)) {
 		ret->class = OUTCOME_UNKNOWN;
 		keep_text(ret->message, sizeof(ret->message),
 		          "Graph answered success without naming the operation");

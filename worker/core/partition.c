@@ -5,23 +5,178 @@
 #include "worker/core/state.h"
 
 #include <stdlib.h>
+#include <utlist.h>
 
-struct partition *partition_new(struct engine *e, int32_t number)
+/* Open commands of which each may take 8 bytes of a sparse map. */
+#define SPARSE_COMMANDS 480
+
+/* Nobody knows what was begun: all that the owner before can have had in hand counts as begun. */
+static bool suspect_all(struct partition *p, int64_t offset)
+{
+	int64_t window = (int64_t)p->engine->policy->offsets_per_partition;
+
+	for (int64_t i = 0; i < window; i++) {
+		struct map_entry entry = { .offset = offset + i, .state = MAP_STARTED };
+
+		if (!map_add(&p->inherited, &entry))
+			return false;
+	}
+	p->inherited.end = offset + window;
+	return true;
+}
+
+/* The map cannot be used. False when there is no memory. */
+static bool doubt_map(struct engine *e, struct partition *p, const struct event_offer *offer,
+                      enum map_problem problem)
+{
+	const struct effect_alert alert = { .partition = p->number,
+		                            .offset = offer->offset,
+		                            .problem = problem };
+
+	trace(e, "p%d: the map at %lld cannot be used: %s", p->number, (long long)offer->offset,
+	      map_problem_text(problem));
+	effects_alert(&e->effects, &alert);
+	switch (e->policy->on_bad_map) {
+	case BAD_MAP_STOP:
+		p->state = PARTITION_STOPPED;
+		p->is_paused = true;
+		metrics_add(e->metrics, METRIC_partitions_paused, 1);
+		effects_fetch(&e->effects, p->number, true);
+		return true;
+	case BAD_MAP_REPORT:
+		return suspect_all(p, offer->offset);
+	case BAD_MAP_TRUST:
+		break;
+	}
+	return true;
+}
+
+/* Take over where the owner before has left it. */
+static bool inherit(struct engine *e, struct partition *p, const struct event_offer *offer)
+{
+	enum map_problem problem;
+
+	map_init(&p->inherited, offer->offset);
+	if (offer->offset < 0)
+		return true;
+	p->had_owner = offer->offset > 0;
+	ledger_advance(&p->ledger, offer->offset);
+	problem = map_decode(offer->map, offer->offset, &p->inherited);
+	if (problem == MAP_OK || (problem == MAP_EMPTY && offer->offset == 0))
+		return true;
+	return problem != MAP_NO_MEMORY && doubt_map(e, p, offer, problem);
+}
+
+static void discard(struct partition *p)
+{
+	map_close(&p->inherited);
+	history_close(&p->history);
+	free(p);
+}
+
+struct partition *partition_new(struct engine *e, const struct event_offer *offer)
 {
 	struct partition *p = calloc(1, sizeof(*p));
 
 	if (!p)
 		return NULL;
 	p->engine = e;
-	p->number = number;
+	p->number = offer->partition;
 	p->assigned = e->now;
 	ledger_init(&p->ledger);
+	history_init(&p->history, e->policy->history);
+	if (!inherit(e, p, offer)) {
+		discard(p);
+		return NULL;
+	}
 	HASH_ADD(hh, e->partitions, number, sizeof(p->number), p);
 	if (!p->hh.tbl) {
-		free(p);
+		discard(p);
 		return NULL;
 	}
 	return p;
+}
+
+/* A participant whose answer is known, so that it need not be looked for. */
+static bool is_settled(const struct result *result)
+{
+	return result->delivery == DELIVERY_DONE &&
+	       (result->status == STATUS_ACCEPTED || result->status == STATUS_RECONCILED ||
+	        result->status == STATUS_FAILED);
+}
+
+/* True when it was sent, or may have been, and its answer is not known. */
+static bool is_open(const struct result *result)
+{
+	return result->delivery == DELIVERY_SENT || result->delivery == DELIVERY_DOUBT ||
+	       (result->delivery == DELIVERY_DONE && result->status == STATUS_UNKNOWN);
+}
+
+/* Participants are sent in order: first those that are settled, then those that are on their way.
+ */
+static void describe_progress(const struct job *job, struct map_progress *ret)
+{
+	size_t settled = 0, open;
+
+	*ret = (struct map_progress){ 0 };
+	while (settled < job->n_results && is_settled(&job->results[settled])) {
+		if (job->results[settled].status != STATUS_FAILED)
+			ret->accepted[settled / 8] |= (uint8_t)(1u << (settled % 8));
+		settled++;
+	}
+	open = settled;
+	for (size_t i = settled; i < job->n_results; i++)
+		if (is_open(&job->results[i]) || is_settled(&job->results[i]))
+			open = i + 1;
+	ret->settled = (uint8_t)settled;
+	ret->in_flight = (uint8_t)(open - settled);
+}
+
+static struct map_entry describe(const struct job *job)
+{
+	struct map_entry entry = { .offset = job->entry.offset };
+
+	describe_progress(job, &entry.progress);
+	if (entry.progress.settled == 0 && entry.progress.in_flight == 0)
+		entry.state = MAP_NEW;
+	else if (entry.progress.settled == 0 && entry.progress.in_flight == job->n_results)
+		entry.state = MAP_STARTED;
+	else
+		entry.state = MAP_PARTLY;
+	return entry;
+}
+
+/* What has not been read again yet is still as the owner before left it. */
+static bool add_inherited(const struct partition *p, struct map *ret)
+{
+	const struct map *inherited = &p->inherited;
+
+	for (size_t i = 0; i < inherited->count; i++)
+		if (inherited->entries[i].offset >= p->ledger.next &&
+		    !map_add(ret, &inherited->entries[i]))
+			return false;
+	return true;
+}
+
+bool partition_map(const struct partition *p, bool staged, struct map *ret)
+{
+	struct ledger_entry *open;
+
+	map_init(ret, p->ledger.next);
+	ret->end = p->ledger.next > p->inherited.end ? p->ledger.next : p->inherited.end;
+	DL_FOREACH (p->ledger.open, open) {
+		const struct job *job = (const struct job *)open;
+		struct map_entry entry;
+
+		if (staged && job->is_staged)
+			continue;
+		if (ret->count == 0)
+			ret->base = open->offset;
+		entry = describe(job);
+		if (!map_add(ret, &entry))
+			return false;
+	}
+	return add_inherited(p, ret);
 }
 
 struct partition *partition_find(const struct engine *e, int32_t number)
@@ -41,6 +196,14 @@ static void orphan_invite(struct call *call)
 	call->state = CALL_IDLE;
 }
 
+static void drop_look(struct engine *e, struct call *call)
+{
+	slots_remove(&e->looks, call->look_id);
+	call->look_id = SLOTS_NONE;
+	call->state = CALL_IDLE;
+	e->in_flight--;
+}
+
 static void drop_write(struct engine *e, struct write *write)
 {
 	if (write->id != SLOTS_NONE)
@@ -54,6 +217,8 @@ void partition_free(struct engine *e, struct partition *p)
 	HASH_ITER (hh, p->calls, call, next_call) {
 		if (call->invite)
 			orphan_invite(call);
+		if (call->look_id != SLOTS_NONE)
+			drop_look(e, call);
 		call_free(e, call);
 	}
 	while (p->ledger.open) {
@@ -67,20 +232,29 @@ void partition_free(struct engine *e, struct partition *p)
 	}
 	if (p->is_paused)
 		metrics_add(e->metrics, METRIC_partitions_paused, -1);
+	map_close(&p->inherited);
+	history_close(&p->history);
 	HASH_DEL(e->partitions, p);
 	free(p);
+}
+
+/* True when the map might not fit, or not be half empty ('part' 2): it is dense as far as the
+ * window reaches, and a short list of open commands however far they reach. */
+static bool is_map_full(const struct partition *p, int64_t part)
+{
+	int64_t window = (int64_t)p->engine->policy->offsets_per_partition;
+
+	return ledger_span(&p->ledger) >= window / part &&
+	       (int64_t)p->ledger.count >= SPARSE_COMMANDS / part;
 }
 
 void partition_balance(struct engine *e, struct partition *p)
 {
 	size_t commands = p->ledger.count;
-	int64_t span = ledger_span(&p->ledger);
-	bool is_full = commands >= e->policy->commands_per_partition ||
-	               span >= (int64_t)e->policy->offsets_per_partition;
-	bool has_room = commands <= e->policy->commands_per_partition / 2 &&
-	                span <= (int64_t)e->policy->offsets_per_partition / 2;
+	bool is_full = commands >= e->policy->commands_per_partition || is_map_full(p, 1);
+	bool has_room = commands <= e->policy->commands_per_partition / 2 && !is_map_full(p, 2);
 
-	if (p->is_paused ? !has_room : !is_full)
+	if (p->state == PARTITION_STOPPED || (p->is_paused ? !has_room : !is_full))
 		return;
 	p->is_paused = !p->is_paused;
 	metrics_add(e->metrics, METRIC_partitions_paused, p->is_paused ? 1 : -1);
@@ -104,10 +278,21 @@ void partition_deactivate(struct job *job)
 	job->partition->n_active--;
 }
 
+/* What is in doubt the next owner can judge as well; what was sent, and what is half done, should
+ * end here. */
+static bool is_going_on(const struct job *job)
+{
+	return job->call->state == CALL_BUSY ? job_is_started(job)
+	                                     : job_is_started(job) && !job_has_doubt(job);
+}
+
 void partition_leave(struct job *job)
 {
-	if (job->partition->state != PARTITION_REVOKING || job_is_started(job))
+	if (job->partition->state != PARTITION_REVOKING || is_going_on(job))
 		return;
+	if (job_has_doubt(job))
+		job->call->doubts--;
+	partition_deactivate(job);
 	call_dequeue(job->call, job);
 	job->state = JOB_ABANDONED;
 }
@@ -130,6 +315,8 @@ void partition_revoke(struct engine *e, struct partition *p)
 
 	if (p->state == PARTITION_REVOKING)
 		return;
+	if (p->state == PARTITION_STOPPED)
+		trace(e, "p%d was stopped", p->number);
 	p->state = PARTITION_REVOKING;
 	trace(e, "p%d is to be given back", p->number);
 	HASH_ITER (hh, p->calls, call, next) {

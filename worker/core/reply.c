@@ -62,16 +62,25 @@ static void append_error(struct buffer *out, const struct job *job)
 	buffer_append_text(out, error >= 0 ? job->errors.texts[error] : "null");
 }
 
-static void append_source(struct buffer *out, const struct job *job,
-                          const struct reply_source *source)
+static void append_place(struct buffer *out, const struct reply_source *source, int64_t offset)
 {
-	buffer_append_text(out, ",\"source\":{\"topic\":");
+	buffer_append_text(out, "{\"topic\":");
 	buffer_append_json(out, source->topic);
 	buffer_append_text(out, ",\"partition\":");
 	buffer_append_int(out, source->partition);
 	buffer_append_text(out, ",\"offset\":");
-	buffer_append_int(out, job->entry.offset);
+	buffer_append_int(out, offset);
 	buffer_append_char(out, '}');
+}
+
+/* Where the command came first. */
+static void append_duplicate_of(struct buffer *out, const struct job *job,
+                                const struct reply_source *source)
+{
+	if (job->duplicate_of < 0)
+		buffer_append_text(out, "null");
+	else
+		append_place(out, source, job->duplicate_of);
 }
 
 static void append_timing(struct buffer *out, const struct job *job, const int64_t *waited_us)
@@ -101,6 +110,11 @@ static void append_timing(struct buffer *out, const struct job *job, const int64
 void reply_write(struct buffer *out, const struct job *job, const struct reply_source *source,
                  const int64_t waited_us[static WAIT_COUNT])
 {
+	static const char *const evidences[] = {
+		[EVIDENCE_NONE] = NULL,
+		[EVIDENCE_OPERATION] = "operation",
+		[EVIDENCE_ROSTER] = "roster",
+	};
 	const struct command *command = job->command;
 
 	buffer_append_text(out, "{\"commandId\":");
@@ -113,20 +127,25 @@ void reply_write(struct buffer *out, const struct job *job, const struct reply_s
 	buffer_append_json_text(out, status_text(job_status(job)));
 	buffer_append_text(out, ",\"clientContext\":");
 	append_span(out, command, command->client_context);
-	buffer_append_text(out, ",\"duplicateOf\":null,\"operations\":");
+	buffer_append_text(out, ",\"duplicateOf\":");
+	append_duplicate_of(out, job, source);
+	buffer_append_text(out, ",\"operations\":");
 	append_fragments(out, &job->operations);
 	buffer_append_text(out, ",\"participants\":");
 	append_participants(out, job);
 	buffer_append_text(out, ",\"error\":");
 	append_error(out, job);
-	buffer_append_text(out, ",\"evidence\":null,\"attempts\":");
+	buffer_append_text(out, ",\"evidence\":");
+	buffer_append_json_text(out, evidences[job->evidence]);
+	buffer_append_text(out, ",\"attempts\":");
 	buffer_append_int(out, job->attempts);
 	buffer_append_text(out, ",\"batch\":{\"commands\":");
 	buffer_append_int(out, job->batch_commands);
 	buffer_append_text(out, ",\"participants\":");
 	buffer_append_int(out, job->batch_participants);
 	buffer_append_char(out, '}');
-	append_source(out, job, source);
+	buffer_append_text(out, ",\"source\":");
+	append_place(out, source, job->entry.offset);
 	append_timing(out, job, waited_us);
 	buffer_append_char(out, '}');
 }

@@ -35,6 +35,8 @@ static void count_reply(struct engine *e, const struct job *job)
 	static const enum metric metrics[STATUS_COUNT] = {
 		[STATUS_PENDING] = METRIC_replies_failed,
 		[STATUS_ACCEPTED] = METRIC_replies_accepted,
+		[STATUS_RECONCILED] = METRIC_replies_reconciled,
+		[STATUS_DUPLICATE] = METRIC_replies_duplicate,
 		[STATUS_FAILED] = METRIC_replies_failed,
 		[STATUS_REJECTED] = METRIC_replies_rejected,
 		[STATUS_EXPIRED] = METRIC_replies_expired,
@@ -206,20 +208,41 @@ static void write_short_dead_letter(struct engine *e, struct write *write, const
 	metrics_add(e->metrics, METRIC_dead_letters, 1);
 }
 
+/* Those that waited for the first reply follow it, in the order in which they came. */
+static void follow(struct engine *e, struct job *first)
+{
+	struct job *reversed = NULL;
+
+	while (first->duplicates) {
+		struct job *job = first->duplicates;
+
+		first->duplicates = job->next_duplicate;
+		job->next_duplicate = reversed;
+		reversed = job;
+	}
+	while (reversed) {
+		struct job *job = reversed;
+
+		reversed = job->next_duplicate;
+		job->first = NULL;
+		respond_duplicate(e, job);
+	}
+}
+
 static void finish(struct engine *e, struct job *job)
 {
 	struct partition *p = job->partition;
 	int64_t before = ledger_frontier(&p->ledger);
 
+	follow(e, job);
 	ledger_settle(&p->ledger, &job->entry);
 	partition_deactivate(job);
 	job_free(job);
 	metrics_add(e->metrics, METRIC_jobs_open, -1);
-	if (ledger_frontier(&p->ledger) != before) {
+	if (ledger_frontier(&p->ledger) != before)
 		trace(e, "p%d: stored up to %lld", p->number,
 		      (long long)ledger_frontier(&p->ledger));
-		effects_store(&e->effects, p->number, ledger_frontier(&p->ledger));
-	}
+	effects_touch(&e->effects, p->number);
 	partition_balance(e, p);
 	partition_check_quiet(e, p);
 }
@@ -255,9 +278,18 @@ void respond_written(struct engine *e, struct write *write, const char *error)
 
 	slots_remove(&e->writes, write->id);
 	write->id = SLOTS_NONE;
+	write->is_staged = false;
 	if (error)
 		write_refused(e, write, error);
 	else if (job->state != JOB_HELD && job->reply.id == SLOTS_NONE &&
 	         job->dead_letter.id == SLOTS_NONE)
 		finish(e, job);
+}
+
+void respond_duplicate(struct engine *e, struct job *job)
+{
+	if (job->state == JOB_ABANDONED)
+		return;
+	job_decide_rest(job, STATUS_DUPLICATE, -1);
+	respond_job(e, job);
 }

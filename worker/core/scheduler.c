@@ -1,6 +1,8 @@
 /* The ring of ready calls and the application's rate: see scheduler.h. */
 #include "worker/core/scheduler.h"
 
+#include "worker/core/doubt.h"
+
 #include <stdlib.h>
 #include <utlist.h>
 
@@ -78,7 +80,7 @@ static void begin_invite(struct engine *e, struct call *call)
 	mark_sent(e, invite);
 	trace(e, "%s: request with %zu of %zu command%s waits for its mark", call->id,
 	      invite->batch.n, invite->batch.n_jobs, invite->batch.n_jobs == 1 ? "" : "s");
-	effects_mark(&e->effects, invite->id);
+	effects_mark(&e->effects, invite->id, call->partition->number);
 }
 
 /* Start what the call has, if the time of none of it is over. False when there was no token. */
@@ -92,7 +94,10 @@ static bool serve(struct engine *e, struct call *call)
 		call_update(e, call);
 		return true;
 	}
-	begin_invite(e, call);
+	if (call->doubts > 0)
+		doubt_look(e, call);
+	else
+		begin_invite(e, call);
 	return true;
 }
 

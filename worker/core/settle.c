@@ -209,7 +209,16 @@ static int16_t add_unknown_error(struct answered *a, struct job *job)
 	                         a->outcome.http_status);
 }
 
-/* Whoever allows one more request for a participant gets it once, after the settle time. */
+/* Evidence may be found, or one more request be allowed, after the settle time; what can have
+ * neither is unknown at once. */
+static bool may_be_settled(const struct engine *e, const struct batch_item *item)
+{
+	const struct result *result = &item->job->results[item->index];
+
+	return e->policy->look_at_operations || e->policy->look_at_roster ||
+	       (item->job->command->resend_unknown && !result->was_resent);
+}
+
 static void on_unknown(struct answered *a)
 {
 	struct engine *e = a->e;
@@ -222,13 +231,14 @@ static void on_unknown(struct answered *a)
 
 		if (begins_job(batch, i))
 			error = add_unknown_error(a, item->job);
-		if (!item->job->command->resend_unknown || result->unknown_error >= 0) {
+		if (!may_be_settled(e, item)) {
 			decide(item, STATUS_UNKNOWN, -1, error);
 			continue;
 		}
-		result->delivery = DELIVERY_NEW;
+		if (!job_has_doubt(item->job))
+			call_doubt(e, a->call);
+		result->delivery = DELIVERY_DOUBT;
 		result->unknown_error = error;
-		call_hold(e, a->call, instant_add(e->now, e->policy->settle), REASON_UNKNOWN);
 	}
 }
 

@@ -18,6 +18,8 @@
 	       "Records that came again and were already being worked on.")                        \
 	METRIC(replies_accepted, COUNTER, "replies_total", "status=\"accepted\"",                  \
 	       "Replies by status; look when failed, unknown or rejected grow.")                   \
+	METRIC(replies_reconciled, COUNTER, "replies_total", "status=\"reconciled\"", "")          \
+	METRIC(replies_duplicate, COUNTER, "replies_total", "status=\"duplicate\"", "")            \
 	METRIC(replies_failed, COUNTER, "replies_total", "status=\"failed\"", "")                  \
 	METRIC(replies_rejected, COUNTER, "replies_total", "status=\"rejected\"", "")              \
 	METRIC(replies_expired, COUNTER, "replies_total", "status=\"expired\"", "")                \

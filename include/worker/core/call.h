@@ -25,7 +25,7 @@ enum call_state {
 	CALL_IDLE,    /* Nothing to send; remembered until its bucket is full */
 	CALL_WAITING, /* For something of its own: its timer is armed */
 	CALL_READY,   /* In the scheduler's ring */
-	CALL_BUSY     /* A request of it is being marked or answered */
+	CALL_BUSY     /* A request of it is being marked or answered, or evidence is looked for */
 };
 
 enum call_queue { QUEUE_HIGH, QUEUE_NORMAL, QUEUE_COUNT };
@@ -40,6 +40,10 @@ struct call {
 	struct job *queue[QUEUE_COUNT];
 	struct invite *invite; /* While BUSY */
 	struct limiter limiter;
+	unsigned doubts;         /* Commands of which a part may have been sent: they come first */
+	instant_t doubt_until;   /* What may still be on its way has arrived by then */
+	uint64_t look_id;        /* While evidence is looked for; else SLOTS_NONE */
+	bool look_at_roster;     /* The operations have been read */
 	instant_t hold_until;    /* Nothing is sent before it */
 	instant_t held_since;    /* Begin of an unbroken row of holds; NEVER: none */
 	enum reason hold_reason; /* What its commands fail with when it lasts too long */
@@ -75,6 +79,10 @@ struct job *call_after(const struct call *call, const struct job *job);
 /* Look at everything that the call may wait for, and let it wait, stand in the ring, or be
  * forgotten. May free it. Not while BUSY. */
 void call_update(struct engine *e, struct call *call);
+
+/* A part of the job may have been sent: nothing of the call goes on before evidence was looked for,
+ * and that not before the settle time. */
+void call_doubt(struct engine *e, struct call *call);
 
 /* Nothing of the call is sent before 'until'. Never shortens a hold. */
 void call_hold(struct engine *e, struct call *call, instant_t until, enum reason reason);

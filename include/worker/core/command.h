@@ -38,6 +38,7 @@ struct participant {
 
 struct command {
 	struct span id;
+	bool has_id;         /* The producer gave it */
 	struct span call_id; /* Empty when the record is rejected and had no valid one */
 	struct span client_context;
 	bool has_context;

@@ -7,6 +7,7 @@
 #include "worker/base/buffer.h"
 #include "worker/base/instant.h"
 #include "worker/base/random.h"
+#include "worker/core/map.h"
 #include "worker/core/record.h"
 
 /* Send this invite request now. */
@@ -39,20 +40,36 @@ struct effect_alarm {
 	instant_t at;
 };
 
-/* Everything below 'offset' has its reply stored. */
-struct effect_store {
-	int32_t partition;
-	int64_t offset;
-};
-
 /* Stop or restart fetching a partition. */
 struct effect_fetch {
 	int32_t partition;
 	bool paused;
 };
 
+enum look_kind { LOOK_OPERATIONS, LOOK_ROSTER };
+
+/* Ask Graph what it knows of a call; answered by EVENT_EVIDENCE. */
+struct effect_look {
+	uint64_t look_id;
+	enum look_kind kind;
+	struct bytes call_id; /* Borrowed from the call */
+};
+
+/* An invite asks for leave to be sent; answered by EVENT_MARKED. */
+struct effect_mark {
+	uint64_t invite_id;
+	int32_t partition;
+};
+
+/* The map of a partition could not be used: a person should look at it. */
+struct effect_alert {
+	int32_t partition;
+	int64_t offset;
+	enum map_problem problem;
+};
+
 struct effects {
-	uint64_t *marks; /* Invites that ask for leave to be sent; answered by EVENT_MARKED */
+	struct effect_mark *marks;
 	size_t n_marks, marks_capacity;
 	struct effect_post **posts;
 	size_t n_posts, posts_capacity;
@@ -60,8 +77,12 @@ struct effects {
 	size_t n_writes, writes_capacity;
 	struct effect_alarm *alarms;
 	size_t n_alarms, alarms_capacity;
-	struct effect_store *stores;
-	size_t n_stores, stores_capacity;
+	int32_t *touches; /* Partitions whose map should be committed */
+	size_t n_touches, touches_capacity;
+	struct effect_look *looks;
+	size_t n_looks, looks_capacity;
+	struct effect_alert *alerts;
+	size_t n_alerts, alerts_capacity;
 	struct effect_fetch *fetches;
 	size_t n_fetches, fetches_capacity;
 	int32_t *quiet; /* Partitions that were to be revoked and have nothing going on any more */
@@ -78,11 +99,13 @@ void effects_clear(struct effects *f);
 
 /* Each adds one effect and sets out_of_memory when it cannot. The two that return an object give it
  * empty, or NULL. */
-void effects_mark(struct effects *f, uint64_t invite_id);
+void effects_mark(struct effects *f, uint64_t invite_id, int32_t partition);
+void effects_look(struct effects *f, const struct effect_look *look);
+void effects_alert(struct effects *f, const struct effect_alert *alert);
 struct effect_post *effects_post(struct effects *f);
 struct effect_write *effects_write(struct effects *f);
 void effects_alarm(struct effects *f, uint64_t id, instant_t at);
-void effects_store(struct effects *f, int32_t partition, int64_t offset);
+void effects_touch(struct effects *f, int32_t partition);
 void effects_fetch(struct effects *f, int32_t partition, bool paused);
 void effects_quiet(struct effects *f, int32_t partition);
 

@@ -24,6 +24,13 @@ void engine_free(struct engine *engine);
 /* Take one event. The effects are the engine's and valid until its next step. */
 const struct effects *engine_step(struct engine *engine, const struct event *event) MUST_CHECK;
 
+/* What is to be committed for a partition: the frontier, and the map of what lies behind it. With
+ * 'staged', replies in the open transaction count as stored. Appends to 'text'. False when there is
+ * nothing to say or the map does not fit: then nothing is committed, and nothing of it may be sent.
+ */
+bool engine_map(const struct engine *engine, int32_t partition, bool staged, int64_t *ret_offset,
+                struct buffer *text) MUST_CHECK;
+
 /* True when nothing is on its way: no request without an answer, no reply without a result. */
 bool engine_is_quiet(const struct engine *engine);
 

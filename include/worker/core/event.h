@@ -14,9 +14,19 @@ enum event_type {
 	EVENT_POSITION, /* Nothing below this offset will come any more */
 	EVENT_MARKED,   /* An invite may be sent */
 	EVENT_ANSWER,   /* What came back for an invite */
+	EVENT_EVIDENCE, /* What came back for a look */
+	EVENT_STAGED,   /* These writes are in the transaction that is about to be committed */
+	EVENT_UNSTAGED, /* That transaction was not committed */
 	EVENT_WRITTEN,  /* A reply or dead letter is stored, or refused for good */
 	EVENT_ALARM,    /* A timer that an effect_alarm armed */
 	EVENT_DRAIN     /* As EVENT_REVOKE for all partitions */
+};
+
+/* A partition that is ours now, and what its last owner committed. */
+struct event_offer {
+	int32_t partition;
+	int64_t offset;   /* -1: nobody has committed anything */
+	struct bytes map; /* See map.h */
 };
 
 struct event {
@@ -25,7 +35,7 @@ struct event {
 	wall_t wall;   /* The same moment as a date */
 	union {
 		struct {
-			const int32_t *partitions;
+			const struct event_offer *offers;
 			size_t n;
 			uint32_t owned; /* Partitions that are ours now, these included */
 			uint32_t total; /* Partitions of the topic */
@@ -41,6 +51,14 @@ struct event {
 			uint64_t invite_id;
 			const struct answer *answer;
 		} answer;
+		struct {
+			uint64_t look_id;
+			const struct answer *answer;
+		} evidence;
+		struct {
+			const uint64_t *write_ids;
+			size_t n;
+		} staged;
 		struct {
 			uint64_t write_id;
 			const char *error; /* NULL: stored */

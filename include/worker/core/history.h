@@ -37,7 +37,8 @@ void history_init(struct history *h, size_t limit);
 void history_close(struct history *h);
 
 /* Look the command up, and keep it when it is new. '*ret_first' is the offset under which it came
- * first. */
+ * first. The same offset once more is the same record, not a duplicate: it is new again. Offsets
+ * mostly rise. */
 enum history_verdict history_note(struct history *h, const struct history_command *command,
                                   int64_t *ret_first) MUST_CHECK;
 

@@ -12,16 +12,21 @@ struct job;
 struct partition;
 
 enum job_state {
-	JOB_QUEUED,   /* Waits for its call; a part of it may have been sent */
-	JOB_REPLYING, /* All is decided; its reply is being written */
-	JOB_HELD,     /* Its reply cannot be written: the offset stays open */
-	JOB_ABANDONED /* Its partition is being revoked: left for the next owner */
+	JOB_DUPLICATE, /* Waits for the reply to the command that came first */
+	JOB_QUEUED,    /* Waits for its call; a part of it may have been sent */
+	JOB_REPLYING,  /* All is decided; its reply is being written */
+	JOB_HELD,      /* Its reply cannot be written: the offset stays open */
+	JOB_ABANDONED  /* Its partition is being revoked: left for the next owner */
 };
 
+enum job_evidence { EVIDENCE_NONE, EVIDENCE_OPERATION, EVIDENCE_ROSTER };
+
 enum delivery {
-	DELIVERY_NEW,  /* Not sent, or known to have had no effect */
-	DELIVERY_SENT, /* In a request whose answer is not there */
-	DELIVERY_DONE  /* Decided */
+	DELIVERY_NEW,   /* Not sent, or known to have had no effect */
+	DELIVERY_SENT,  /* In a request whose answer is not there */
+	DELIVERY_DOUBT, /* May have been sent, and nobody knows what became of it: evidence is
+	                   needed */
+	DELIVERY_DONE   /* Decided */
 };
 
 /* What became of one participant. */
@@ -31,8 +36,10 @@ struct result {
 	bool is_alone;         /* Was refused in company: shares no request any more */
 	int16_t operation;     /* Index into job.operations, or -1 */
 	int16_t error;         /* Index into job.errors, or -1 */
-	int16_t unknown_error; /* Of a request that was sent again, whose outcome stays unknown
-	                          unless the later one is accepted; -1: none */
+	int16_t unknown_error; /* Of a request whose outcome is unknown unless evidence is found or
+	                          a later request is accepted; -1: none */
+	bool was_accepted;     /* An owner before had the answer; evidence may name the operation */
+	bool was_resent;       /* The one more request that the command allows was made */
 };
 
 /* A list of owned JSON texts. */
@@ -45,6 +52,7 @@ struct fragments {
 struct write {
 	struct job *job;
 	uint64_t id;    /* SLOTS_NONE when it is not on its way */
+	bool is_staged; /* It is in the open transaction */
 	unsigned tries; /* Times that it was refused for good */
 };
 
@@ -62,6 +70,13 @@ struct job {
 	uint32_t attempts;       /* Requests that carried a part of it */
 	uint32_t batch_commands; /* Of the last of these requests */
 	uint32_t batch_participants;
+	enum job_evidence evidence; /* The weakest that was used */
+	bool is_staged;             /* Its reply is in the open transaction */
+	uint64_t content;           /* Hash of the record, to tell a repeated command */
+	struct job *first;      /* JOB_DUPLICATE: the one that it waits for, while that is open */
+	int64_t duplicate_of;   /* Its offset; -1: not a duplicate */
+	struct job *duplicates; /* Jobs that wait for this one, linked by 'next_duplicate' */
+	struct job *next_duplicate;
 	bool is_active; /* Counted in partition.n_active */
 	wall_t received_at;
 	wall_t sent_at;     /* Of the first request; 0: none */
@@ -95,6 +110,9 @@ bool job_copy_headers(struct job *job, const struct policy *policy,
 /* Add a JSON text to a list; its index, or -1 when there is no memory. */
 int16_t fragments_add(struct fragments *f, struct bytes json) MUST_CHECK;
 
+/* It is rejected after all: it has no participants to decide. */
+void job_reject(struct job *job);
+
 /* Decide the participant 'index'. What may have been sent before is not said to have failed: it
  * stays unknown. */
 void job_decide(struct job *job, size_t index, enum status status, int16_t operation,
@@ -110,6 +128,12 @@ static inline bool job_is_decided(const struct job *job)
 
 /* True when a part of it was or is being sent. */
 bool job_is_started(const struct job *job);
+
+/* True when everything that is on its way for it is in the open transaction. */
+bool job_is_all_staged(const struct job *job);
+
+/* True when it cannot be known of a part whether it was sent. */
+bool job_has_doubt(const struct job *job);
 
 /* The status of the whole command. */
 enum status job_status(const struct job *job);

@@ -40,6 +40,9 @@ void ledger_advance(struct ledger *l, int64_t offset);
 /* The reply is stored: the entry leaves the ledger. */
 void ledger_settle(struct ledger *l, struct ledger_entry *entry);
 
+/* The open entry of that offset, or NULL. */
+struct ledger_entry *ledger_find(const struct ledger *l, int64_t offset);
+
 /* The first offset without a stored reply. -1 before anything was seen. */
 int64_t ledger_frontier(const struct ledger *l);
 

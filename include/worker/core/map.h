@@ -2,6 +2,9 @@
  *
  *     1:<base>:<crc32, 8 hex digits>:<encoding><data>
  *
+ * The checksum covers "<base>:" and what follows it. Data are digits of 6 bits in the alphabet of
+ * base64url; worker/core/map.c describes them.
+ *
  * From the committed offset (the base) onward it tells of each offset whether it is new, started or
  * replied, so that the next owner knows what may have been sent. Two encodings, of which the
  * shorter is written: dense, 'd', with two bits an offset; sparse, 's', a list of the open offsets,
@@ -61,12 +64,12 @@ enum map_problem {
 void map_init(struct map *m, int64_t base);
 void map_close(struct map *m);
 
-/* Add an entry behind all others. False when there is no memory. */
+/* Add an entry behind all others; 'end' moves behind it. False when there is no memory. */
 bool map_add(struct map *m, const struct map_entry *entry) MUST_CHECK;
 
-/* Append the text, or nothing and return false when neither encoding fits into MAP_TEXT_MAX bytes.
- * 'text' is marked as failed when there is no memory. Entries at the end that are new are not
- * written, nor is what lies behind them. */
+/* Append the text, or nothing and return false when neither encoding fits into MAP_TEXT_MAX bytes,
+ * or when there is no memory, which marks 'text' as failed. New entries right before the end are
+ * not written: what is not written is new. The base must not be negative. */
 bool map_encode(const struct map *m, struct buffer *text) MUST_CHECK;
 
 /* Read a text that stands at 'offset'. On any problem '*ret' is an empty map at 'offset'. Close
@@ -76,7 +79,7 @@ enum map_problem map_decode(struct bytes text, int64_t offset, struct map *ret) 
 /* The entry of that offset, or NULL. */
 const struct map_entry *map_find(const struct map *m, int64_t offset);
 
-/* What the map says of an offset. */
+/* What the map says of an offset. Those before the base are replied. */
 enum map_state map_state(const struct map *m, int64_t offset);
 
 /* One word for a problem, such as "checksum"; "ok" for MAP_OK. */

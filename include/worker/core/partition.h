@@ -3,10 +3,14 @@
 #define WORKER_CORE_PARTITION_H
 
 #include "worker/core/call.h"
+#include "worker/core/event.h"
+#include "worker/core/history.h"
 #include "worker/core/ledger.h"
+#include "worker/core/map.h"
 
 enum partition_state {
 	PARTITION_OWNED,
+	PARTITION_STOPPED, /* Its map cannot be used: nothing of it is read or sent */
 	PARTITION_REVOKING /* Starts nothing new; what was started may end */
 };
 
@@ -19,12 +23,20 @@ struct partition {
 	bool was_quiet; /* The shell was told that nothing is going on */
 	instant_t assigned;
 	struct ledger ledger; /* Its entries are jobs, and owned */
-	struct call *calls;   /* Owned */
-	uint32_t n_active;    /* Jobs of which a part was sent, or that are being replied to */
+	struct map
+	    inherited;  /* What the owner before committed; records come again from its base */
+	bool had_owner; /* Somebody has sent from here before */
+	struct history history;
+	struct call *calls; /* Owned */
+	uint32_t n_active;  /* Jobs of which a part was sent, or that are being replied to */
 };
 
 /* NULL when there is no memory. */
-struct partition *partition_new(struct engine *e, int32_t number) MUST_CHECK;
+struct partition *partition_new(struct engine *e, const struct event_offer *offer) MUST_CHECK;
+
+/* What the partition's map says now; see engine_map(). Close '*ret' in any case. False when there
+ * is no memory. */
+bool partition_map(const struct partition *p, bool staged, struct map *ret) MUST_CHECK;
 
 /* Drop everything of it: calls, jobs, and what is in flight. */
 void partition_free(struct engine *e, struct partition *p);

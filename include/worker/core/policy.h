@@ -14,6 +14,13 @@
 /* Most header names in policy.copy_headers. */
 #define COPY_HEADERS_MAX 16
 
+/* What to do with a partition whose committed map cannot be used. */
+enum bad_map {
+	BAD_MAP_STOP,   /* Send nothing: a person must look at it */
+	BAD_MAP_REPORT, /* What may have been begun is treated as begun */
+	BAD_MAP_TRUST   /* The offset alone is right: nothing behind it was begun */
+};
+
 struct text_list {
 	const char *const *texts; /* Borrowed */
 	size_t count;
@@ -42,9 +49,14 @@ struct policy {
 	uint32_t max_in_flight; /* Requests without an answer */
 	uint32_t release_per_step; /* Most requests started by one event */
 
-	duration_t retry_base; /* First pause of the exponential backoff */
-	duration_t retry_cap;  /* Longest pause of the backoff */
-	duration_t max_hold;   /* A command that would be held longer fails */
+	duration_t retry_base;   /* First pause of the exponential backoff */
+	duration_t retry_cap;    /* Longest pause of the backoff */
+	duration_t max_hold;     /* A command that would be held longer fails */
+	bool exactly_once;       /* What the map says was begun is not sent again */
+	bool look_at_operations; /* Look for evidence of what may have been sent: better … */
+	bool look_at_roster;     /* … and worse */
+	enum bad_map on_bad_map;
+	uint32_t history;      /* Records of a partition in which a commandId counts once */
 	duration_t settle;     /* Before a command of unknown outcome may be sent again */
 	duration_t call_grace; /* How long a call that was never seen may be unknown to Graph */
 

@@ -19,6 +19,7 @@
 	REASON(UNAVAILABLE, "unavailable", "Graph could not be reached within retry.max_hold")     \
 	REASON(UNAUTHORIZED, "unauthorized", "no access token that Graph accepts could be had")    \
 	REASON(MISCONFIGURED, "misconfigured", "the application may not use the calls API")        \
+	REASON(REUSED_ID, "reused-id", "the commandId was used before for another command")        \
 	REASON(UNKNOWN, "outcome-unknown", "it was sent, and what became of it cannot be known")
 
 enum reason {
@@ -32,6 +33,8 @@ enum reason {
 #define STATUS_TABLE(STATUS)                                                                       \
 	STATUS(PENDING, "pending", "no decision yet; never in a reply")                            \
 	STATUS(ACCEPTED, "accepted", "Graph answered that the operation exists: sent once")        \
+	STATUS(RECONCILED, "reconciled", "evidence was found that Graph has it: see evidence")     \
+	STATUS(DUPLICATE, "duplicate", "the command came before: duplicateOf says where")          \
 	STATUS(FAILED, "failed", "had no effect: refused, or given up before it was sent")         \
 	STATUS(REJECTED, "rejected", "the command is not valid: never sent")                       \
 	STATUS(EXPIRED, "expired", "its time was over before it could be sent: never sent")        \

@@ -13,6 +13,10 @@ int16_t respond_add_error(struct engine *e, struct job *job, enum reason reason,
 void respond_rest(struct engine *e, struct job *job, enum status status, enum reason reason,
                   const char *message);
 
+/* A command that came before, and whose first reply is there or on its way: reply that it is a
+ * duplicate. */
+void respond_duplicate(struct engine *e, struct job *job);
+
 /* All of a job is decided: take it out of its call and write its reply. */
 void respond_job(struct engine *e, struct job *job);
 

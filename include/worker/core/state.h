@@ -35,6 +35,7 @@ struct engine {
 	struct partition *partitions;   /* Owned */
 	struct slots calls;             /* Alarm ids */
 	struct slots invites;           /* Owned */
+	struct slots looks;             /* Calls that look for evidence */
 	struct slots writes;            /* In their jobs */
 	struct call *ring[QUEUE_COUNT]; /* Calls that wait for the application, in turn */
 	uint32_t n_ready;

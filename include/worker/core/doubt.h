@@ -1,0 +1,28 @@
+/* Requests of which nobody knows what became of them: looking for evidence, and what follows from
+ * it.
+ *
+ * A crash between the mark and the reply, or an answer that never came, leaves participants in
+ * doubt. After the settle time, when nothing can be on its way any more, Graph is asked: first for
+ * the call's operations, then for its roster. What is found is reconciled; what is not is unknown,
+ * or sent once more if the command allows it. */
+#ifndef WORKER_CORE_DOUBT_H
+#define WORKER_CORE_DOUBT_H
+
+#include "worker/core/state.h"
+
+/* Ask Graph about the call, whose doubts come first; it is BUSY until the answer. */
+void doubt_look(struct engine *e, struct call *call);
+
+/* What came back. */
+void doubt_judge(struct engine *e, struct call *call, const struct answer *answer);
+
+/* A job whose offset the owner before had begun: its participants are in doubt as far as the map
+ * says. */
+void doubt_inherit(struct engine *e, struct job *job, const struct map_entry *entry);
+
+/* The error of a participant of which nothing more is known than that it may have been sent; its
+ * index. 'what' says when, and what failed. */
+int16_t doubt_error(struct engine *e, struct job *job, size_t index, const char *what,
+                    const char *graph_code, int http_status);
+
+#endif

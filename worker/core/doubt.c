@@ -1,0 +1,283 @@
+/* Evidence and its consequences: see doubt.h. */
+#include "worker/core/doubt.h"
+
+#include "worker/core/evidence.h"
+#include "worker/core/respond.h"
+#include "worker/core/retry.h"
+
+#include <stdio.h>
+
+/* So often is Graph asked again when it does not answer the question. */
+#define LOOKS_MAX 5
+
+#define MESSAGE_SIZE 1024
+
+/* One question, and what it is asked for. */
+struct look {
+	struct engine *e;
+	struct call *call;
+	struct evidence *evidence; /* NULL: nothing can be read */
+	bool is_roster;
+};
+
+int16_t doubt_error(struct engine *e, struct job *job, size_t index, const char *what,
+                    const char *graph_code, int http_status)
+{
+	const struct command *command = job->command;
+	char message[MESSAGE_SIZE];
+
+	if (command->has_context) {
+		struct bytes context = command_text(command, command->client_context);
+
+		snprintf(message, sizeof(message), "%s; look for clientContext \"%.*s\"", what,
+		         (int)context.size, context.data);
+	} else {
+		snprintf(
+		    message, sizeof(message),
+		    "%s; look for a clientContext that begins with \"iw:\" and names partition "
+		    "%d and offset %lld, participant %zu",
+		    what, job->partition->number, (long long)job->entry.offset, index);
+	}
+	return respond_add_error(e, job, REASON_UNKNOWN, message, graph_code, http_status);
+}
+
+static void inherit_settled(struct engine *e, struct job *job, size_t index, bool accepted)
+{
+	int16_t error;
+
+	if (accepted) {
+		job->results[index].delivery = DELIVERY_DOUBT;
+		job->results[index].was_accepted = true;
+		return;
+	}
+	error = respond_add_error(e, job, REASON_REFUSED,
+	                          "Graph refused it when another worker had it", NULL, 0);
+	job_decide(job, index, STATUS_FAILED, -1, error);
+}
+
+void doubt_inherit(struct engine *e, struct job *job, const struct map_entry *entry)
+{
+	const struct map_progress *progress = &entry->progress;
+	size_t n = job->n_results;
+	size_t settled = entry->state == MAP_PARTLY ? progress->settled : 0;
+	size_t doubtful = entry->state == MAP_PARTLY ? settled + progress->in_flight : n;
+	char what[160];
+
+	snprintf(what, sizeof(what),
+	         "a worker before had begun to send it, and did not record what became of it");
+	for (size_t i = 0; i < settled && i < n; i++)
+		inherit_settled(e, job, i, progress->accepted[i / 8] >> (i % 8) & 1);
+	for (size_t i = settled; i < doubtful && i < n; i++) {
+		job->results[i].delivery = DELIVERY_DOUBT;
+		job->results[i].unknown_error = doubt_error(e, job, i, what, NULL, 0);
+	}
+	if (job_is_started(job)) {
+		job->entry.state = LEDGER_STARTED;
+		partition_activate(job);
+	}
+}
+
+void doubt_look(struct engine *e, struct call *call)
+{
+	struct effect_look look = { .call_id = bytes_of(call->id) };
+
+	call->look_id = slots_put(&e->looks, call);
+	if (call->look_id == SLOTS_NONE) {
+		e->effects.out_of_memory = true;
+		return;
+	}
+	if (!e->policy->look_at_operations)
+		call->look_at_roster = true;
+	look.look_id = call->look_id;
+	look.kind = call->look_at_roster ? LOOK_ROSTER : LOOK_OPERATIONS;
+	call->state = CALL_BUSY;
+	e->in_flight++;
+	call_wait_for(e, call, WAIT_HOLD);
+	trace(e, "%s: looks for evidence in %s", call->id,
+	      call->look_at_roster ? "the roster" : "the operations");
+	effects_look(&e->effects, &look);
+}
+
+static void note_evidence(struct job *job, enum job_evidence evidence)
+{
+	if (evidence > job->evidence)
+		job->evidence = evidence;
+}
+
+/* True when an operation is found; it is in e->operation then. */
+static bool find_operation(const struct look *l, const struct job *job, size_t index)
+{
+	struct engine *e = l->e;
+	const struct command *command = job->command;
+	struct bytes call_id = bytes_of(l->call->id);
+
+	buffer_clear(&e->operation);
+	if (command->has_context)
+		return evidence_find_context(l->evidence,
+		                             command_text(command, command->client_context),
+		                             e->policy->graph_url, call_id, &e->operation);
+	return evidence_find_own(l->evidence, buffer_bytes(&e->topic), job->partition->number,
+	                         job->entry.offset, index, e->policy->graph_url, call_id,
+	                         &e->operation);
+}
+
+/* The operation's place among the job's; participants of one request share it. */
+static int16_t keep_operation(struct engine *e, struct job *job)
+{
+	int16_t last = (int16_t)(job->operations.count - 1);
+	int16_t index;
+
+	if (last >= 0 && bytes_equal_text(buffer_bytes(&e->operation), job->operations.texts[last]))
+		return last;
+	index = fragments_add(&job->operations, buffer_bytes(&e->operation));
+	if (index < 0)
+		e->effects.out_of_memory = true;
+	return index;
+}
+
+/* An identity that the call has invited more than once proves nothing by being on the roster. */
+static bool is_invited_before(const struct call *call, const struct job *job, size_t index)
+{
+	const struct participant *p = &job->command->participants[index];
+	struct bytes identity = command_text(job->command, p->identity);
+
+	for (const struct job *other = call_first(call); other; other = call_after(call, other)) {
+		for (size_t i = 0; i < other->n_results; i++) {
+			const struct participant *q = &other->command->participants[i];
+
+			if (other == job && i == index)
+				return false;
+			if (bytes_equal(identity, command_text(other->command, q->identity)))
+				return true;
+		}
+	}
+	return false;
+}
+
+static bool is_on_roster(const struct look *l, const struct job *job, size_t index)
+{
+	const struct participant *p = &job->command->participants[index];
+
+	if (p->kind == PARTICIPANT_REPLACE || p->kind == PARTICIPANT_MOVE)
+		return false;
+	return evidence_has_identity(l->evidence, command_text(job->command, p->identity)) &&
+	       !is_invited_before(l->call, job, index);
+}
+
+static void look_up(const struct look *l, struct job *job, size_t index)
+{
+	if (!l->is_roster && find_operation(l, job, index)) {
+		note_evidence(job, EVIDENCE_OPERATION);
+		job_decide(job, index,
+		           job->results[index].was_accepted ? STATUS_ACCEPTED : STATUS_RECONCILED,
+		           keep_operation(l->e, job), -1);
+	} else if (l->is_roster && is_on_roster(l, job, index)) {
+		note_evidence(job, EVIDENCE_ROSTER);
+		job_decide(job, index,
+		           job->results[index].was_accepted ? STATUS_ACCEPTED : STATUS_RECONCILED,
+		           -1, -1);
+	}
+}
+
+/* Nothing was found, and nothing more can be asked. */
+static void give_up(struct job *job, size_t index)
+{
+	struct result *result = &job->results[index];
+
+	if (result->was_accepted) {
+		job_decide(job, index, STATUS_ACCEPTED, -1, -1);
+	} else if (job->command->resend_unknown && !result->was_resent) {
+		result->was_resent = true;
+		result->delivery = DELIVERY_NEW;
+	} else {
+		job_decide(job, index, STATUS_UNKNOWN, -1, result->unknown_error);
+	}
+}
+
+/* Go through all participants in doubt; 'is_last': there is no other place to look. */
+static void judge_job(const struct look *l, struct job *job, bool is_last)
+{
+	for (size_t i = 0; i < job->n_results; i++) {
+		if (job->results[i].delivery != DELIVERY_DOUBT)
+			continue;
+		if (l->evidence)
+			look_up(l, job, i);
+		if (is_last && job->results[i].delivery == DELIVERY_DOUBT)
+			give_up(job, i);
+	}
+}
+
+/* Reply to what is decided now; what may be sent again stays in the queue. */
+static void settle_job(const struct look *l, struct job *job)
+{
+	if (job_has_doubt(job))
+		return;
+	l->call->doubts--;
+	if (job_is_decided(job)) {
+		respond_job(l->e, job);
+	} else if (!job_is_started(job)) {
+		job->entry.state = LEDGER_NEW;
+		partition_deactivate(job);
+		partition_leave(job);
+	}
+}
+
+static void judge_all(const struct look *l, bool is_last)
+{
+	struct job *job, *next;
+
+	for (job = call_first(l->call); job; job = next) {
+		next = call_after(l->call, job);
+		if (!job_has_doubt(job))
+			continue;
+		judge_job(l, job, is_last);
+		settle_job(l, job);
+	}
+}
+
+/* Graph did not say anything about the question: ask again after a while. */
+static bool ask_again(struct engine *e, struct call *call, const struct answer *answer)
+{
+	struct outcome outcome;
+	duration_t pause;
+
+	outcome_judge(answer, e->policy->graph_url, bytes_of(call->id), e->wall, &e->operation,
+	              &outcome);
+	if (outcome.class != OUTCOME_THROTTLED && outcome.class != OUTCOME_NOT_SENT &&
+	    outcome.class != OUTCOME_UNAUTHORIZED)
+		return false;
+	if (++call->failures > LOOKS_MAX)
+		return false;
+	pause = outcome.has_retry_after ? outcome.retry_after
+	                                : retry_backoff(e->policy->retry_base, e->policy->retry_cap,
+	                                                call->failures, &e->random);
+	if (pause.us > e->policy->max_hold.us)
+		return false;
+	call->doubt_until = instant_add(e->now, pause);
+	return true;
+}
+
+void doubt_judge(struct engine *e, struct call *call, const struct answer *answer)
+{
+	struct partition *partition = call->partition;
+	struct look l = { .e = e, .call = call, .is_roster = call->look_at_roster };
+
+	slots_remove(&e->looks, call->look_id);
+	call->look_id = SLOTS_NONE;
+	call->state = CALL_IDLE;
+	e->in_flight--;
+	if (!ask_again(e, call, answer)) {
+		bool is_last = call->look_at_roster || !e->policy->look_at_roster;
+
+		l.evidence = evidence_read(answer);
+		judge_all(&l, is_last);
+		evidence_free(l.evidence);
+		call->look_at_roster = !is_last;
+		if (call->doubts == 0) {
+			call->look_at_roster = false;
+			call_clear_hold(call);
+		}
+	}
+	call_update(e, call);
+	partition_check_quiet(e, partition);
+}

@@ -1,0 +1,122 @@
+/* The last commands by their ids: see history.h. */
+#include "worker/core/history.h"
+
+#include <stdlib.h>
+
+/* Running out of memory is reported, not fatal. */
+#define HASH_NONFATAL_OOM 1
+#include <uthash.h>
+#include <utlist.h>
+
+struct history_entry {
+	UT_hash_handle hh;
+	struct history_entry *prev, *next; /* In the order of offsets */
+	uint64_t content;
+	int64_t offset;
+	size_t key_size;
+	char key[]; /* The size of the callId, the callId, the commandId */
+};
+
+void history_init(struct history *h, size_t limit)
+{
+	*h = (struct history){ .limit = limit };
+}
+
+static void drop(struct history *h, struct history_entry *entry)
+{
+	HASH_DELETE(hh, h->by_id, entry);
+	DL_DELETE(h->first, entry);
+	free(entry);
+}
+
+void history_close(struct history *h)
+{
+	while (h->first)
+		drop(h, h->first);
+}
+
+/* Forget what is too far behind 'newest' to count. */
+static void drop_old(struct history *h, int64_t newest)
+{
+	while (h->first && h->first->offset < newest &&
+	       (uint64_t)(newest - h->first->offset) >= h->limit)
+		drop(h, h->first);
+}
+
+static struct history_entry *entry_new(const struct history_command *command)
+{
+	size_t call_size = command->call_id.size;
+	size_t id_size = command->command_id.size;
+	size_t size = sizeof(call_size) + call_size + id_size;
+	struct history_entry *entry = calloc(1, sizeof(*entry) + size);
+
+	if (!entry)
+		return NULL;
+	entry->content = command->content;
+	entry->offset = command->offset;
+	entry->key_size = size;
+	memcpy(entry->key, &call_size, sizeof(call_size));
+	if (call_size > 0)
+		memcpy(entry->key + sizeof(call_size), command->call_id.data, call_size);
+	if (id_size > 0)
+		memcpy(entry->key + sizeof(call_size) + call_size, command->command_id.data,
+		       id_size);
+	return entry;
+}
+
+/* Nearly always at the end: offsets come in order. */
+static void insert(struct history *h, struct history_entry *entry)
+{
+	struct history_entry *before = h->first ? h->first->prev : NULL;
+
+	while (before && before->offset > entry->offset)
+		before = before == h->first ? NULL : before->prev;
+	if (before)
+		DL_APPEND_ELEM(h->first, before, entry);
+	else
+		DL_PREPEND(h->first, entry);
+}
+
+static enum history_verdict judge(const struct history_entry *found,
+                                  const struct history_command *command, int64_t *ret_first)
+{
+	*ret_first = found->offset;
+	if (found->offset == command->offset)
+		return HISTORY_NEW;
+	return found->content == command->content ? HISTORY_SAME : HISTORY_DIFFERENT;
+}
+
+enum history_verdict history_note(struct history *h, const struct history_command *command,
+                                  int64_t *ret_first)
+{
+	struct history_entry *entry, *found;
+
+	*ret_first = command->offset;
+	if (h->limit == 0)
+		return HISTORY_NEW;
+	drop_old(h, command->offset);
+	entry = entry_new(command);
+	if (!entry)
+		return HISTORY_NO_MEMORY;
+	HASH_FIND(hh, h->by_id, entry->key, entry->key_size, found);
+	if (found) {
+		free(entry);
+		return judge(found, command, ret_first);
+	}
+	HASH_ADD_KEYPTR(hh, h->by_id, entry->key, entry->key_size, entry);
+	if (!entry->hh.tbl) {
+		free(entry);
+		return HISTORY_NO_MEMORY;
+	}
+	insert(h, entry);
+	return HISTORY_NEW;
+}
+
+uint64_t history_hash(struct bytes value)
+{
+	uint64_t hash = UINT64_C(0xcbf29ce484222325);
+
+	for (size_t i = 0; i < value.size; i++)
+		hash = (hash ^ (unsigned char)value.data[i]) * UINT64_C(0x100000001b3);
+	return hash;
+}
