@@ -315,8 +315,11 @@ void partition_revoke(struct engine *e, struct partition *p)
 
 	if (p->state == PARTITION_REVOKING)
 		return;
-	if (p->state == PARTITION_STOPPED)
-		trace(e, "p%d was stopped", p->number);
+	/* Nothing of it goes on, and nothing of it may ever be committed. */
+	if (p->state == PARTITION_STOPPED) {
+		effects_quiet(&e->effects, p->number);
+		return;
+	}
 	p->state = PARTITION_REVOKING;
 	trace(e, "p%d is to be given back", p->number);
 	HASH_ITER (hh, p->calls, call, next) {

@@ -309,6 +309,8 @@ static void settle_batch(struct answered *a)
 			job->entry.state = LEDGER_NEW;
 			partition_deactivate(job);
 			partition_leave(job);
+		} else if (job_has_doubt(job)) {
+			partition_leave(job);
 		}
 	}
 }

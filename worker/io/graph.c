@@ -19,11 +19,21 @@
 
 enum graph_state { GRAPH_OPEN = 1, GRAPH_CLOSING };
 
-/* An invite without an answer. */
+enum pending_kind { PENDING_INVITE, PENDING_OPERATIONS, PENDING_ROSTER };
+
+/* What each kind asks the call for. */
+static const char *const resources[] = {
+	[PENDING_INVITE] = "/participants/invite",
+	[PENDING_OPERATIONS] = "/operations",
+	[PENDING_ROSTER] = "/participants",
+};
+
+/* An invite, or a look, without an answer. */
 struct pending {
 	struct pending *prev, *next;
 	struct graph *graph;
 	uint64_t id;
+	enum pending_kind kind;
 	struct buffer call_id; /* These three are kept while there is no token */
 	struct buffer client_request_id;
 	struct buffer body;
@@ -38,8 +48,7 @@ struct graph {
 	enum graph_state state;
 	struct http *http; /* Borrowed, as 'token' */
 	struct token *token;
-	graph_cb cb;
-	void *owner;
+	struct graph_callbacks callbacks;
 	duration_t timeout;
 	struct buffer url; /* The service root, and the rest of a URL while it is needed */
 	size_t root_size;
@@ -98,9 +107,12 @@ static void pending_put(struct graph *g, struct pending *p)
 static void pending_answer(struct pending *p, const struct answer *answer)
 {
 	struct graph *g = p->graph;
+	const struct graph_callbacks *cb = &g->callbacks;
 
-	if (g->state == GRAPH_OPEN)
-		g->cb(g->owner, p->id, answer);
+	if (g->state == GRAPH_OPEN && p->kind == PENDING_INVITE)
+		cb->answered(cb->owner, p->id, answer);
+	else if (g->state == GRAPH_OPEN)
+		cb->evidence(cb->owner, p->id, answer);
 	pending_put(g, p);
 }
 
@@ -170,12 +182,20 @@ static bool call_id_is_plain(struct bytes id)
 	       !bytes_equal_text(id, "..");
 }
 
-static const char *graph_url(struct graph *g, struct bytes call_id)
+static bool on_gate(void *owner)
+{
+	struct pending *p = owner;
+	const struct graph_callbacks *cb = &p->graph->callbacks;
+
+	return !cb->may_send || cb->may_send(cb->owner);
+}
+
+static const char *graph_url(struct graph *g, struct bytes call_id, enum pending_kind kind)
 {
 	buffer_truncate(&g->url, g->root_size);
 	buffer_append_text(&g->url, "/communications/calls/");
 	buffer_append_bytes(&g->url, call_id);
-	buffer_append_text(&g->url, "/participants/invite");
+	buffer_append_text(&g->url, resources[kind]);
 	CHECK(buffer_ok(&g->url));
 	return g->url.data;
 }
@@ -184,18 +204,19 @@ static void pending_send(struct pending *p, const struct graph_invite *invite, c
 {
 	struct graph *g = p->graph;
 	struct http_request request = {
-		.method = HTTP_POST,
-		.url = graph_url(g, invite->call_id),
+		.method = p->kind == PENDING_INVITE ? HTTP_POST : HTTP_GET,
+		.url = graph_url(g, invite->call_id, p->kind),
 		.headers = { { .name = "Authorization", .value = bytes_of(bearer) },
-		             { .name = "client-request-id", .value = invite->client_request_id },
-		             { .name = "Accept", .value = bytes_of("application/json") } },
-		.n_headers = 3,
+		             { .name = "Accept", .value = bytes_of("application/json") },
+		             { .name = "client-request-id", .value = invite->client_request_id } },
+		.n_headers = p->kind == PENDING_INVITE ? 3 : 2,
 		.body = invite->body,
-		.content_type = "application/json",
+		.content_type = p->kind == PENDING_INVITE ? "application/json" : NULL,
 		.timeout = g->timeout,
 		.max_response = ANSWER_BODY_MAX,
 		.owner = p,
 		.done = on_answered,
+		.gate = on_gate,
 	};
 
 	buffer_append_text(&p->bearer, bearer);
@@ -241,8 +262,8 @@ static void pending_wait(struct pending *p, const struct graph_invite *invite)
 }
 
 struct graph *graph_new(struct http *http, struct token *token, uv_loop_t *loop,
-                        const struct graph_options *options, graph_cb cb, void *owner,
-                        struct err *err)
+                        const struct graph_options *options,
+                        const struct graph_callbacks *callbacks, struct err *err)
 {
 	struct graph *g = calloc(1, sizeof(*g));
 
@@ -253,8 +274,7 @@ struct graph *graph_new(struct http *http, struct token *token, uv_loop_t *loop,
 	*g = (struct graph){ .state = GRAPH_OPEN,
 		             .http = http,
 		             .token = token,
-		             .cb = cb,
-		             .owner = owner,
+		             .callbacks = *callbacks,
 		             .timeout = options->timeout };
 	buffer_init(&g->url, MAX_URL_SIZE);
 	buffer_append_text(&g->url, options->url);
@@ -272,7 +292,8 @@ struct graph *graph_new(struct http *http, struct token *token, uv_loop_t *loop,
 	return g;
 }
 
-void graph_invite(struct graph *graph, const struct graph_invite *invite)
+static void graph_begin(struct graph *graph, enum pending_kind kind,
+                        const struct graph_invite *invite)
 {
 	struct pending *p;
 	const char *bearer;
@@ -281,11 +302,25 @@ void graph_invite(struct graph *graph, const struct graph_invite *invite)
 	CHECK(call_id_is_plain(invite->call_id));
 	p = pending_take(graph);
 	p->id = invite->id;
+	p->kind = kind;
 	bearer = token_peek(graph->token);
 	if (bearer)
 		pending_send(p, invite, bearer);
 	else
 		pending_wait(p, invite);
+}
+
+void graph_invite(struct graph *graph, const struct graph_invite *invite)
+{
+	graph_begin(graph, PENDING_INVITE, invite);
+}
+
+void graph_look(struct graph *graph, const struct effect_look *look)
+{
+	const struct graph_invite question = { .id = look->look_id, .call_id = look->call_id };
+
+	graph_begin(graph, look->kind == LOOK_ROSTER ? PENDING_ROSTER : PENDING_OPERATIONS,
+	            &question);
 }
 
 static void on_closed(uv_handle_t *handle)

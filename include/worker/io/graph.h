@@ -4,6 +4,7 @@
 #define WORKER_IO_GRAPH_H
 
 #include "worker/core/answer.h"
+#include "worker/core/effects.h"
 #include "worker/io/http.h"
 #include "worker/io/token.h"
 
@@ -14,9 +15,18 @@ struct graph_options {
 	duration_t timeout; /* For one request */
 };
 
-/* 'answer' is borrowed for the call. Fires exactly once for each graph_invite(), never from inside
- * it. */
-typedef void (*graph_cb)(void *owner, uint64_t invite_id, const struct answer *answer);
+struct graph_callbacks {
+	void *owner;
+	/* Exactly once for each graph_invite(), never from inside it; 'answer' is borrowed for the
+	 * call. */
+	void (*answered)(void *owner, uint64_t invite_id, const struct answer *answer);
+	/* Likewise for each graph_look(). */
+	void (*evidence)(void *owner, uint64_t look_id, const struct answer *answer);
+	/* Asked in the last microseconds before the body of an invite leaves: false, and it is not
+	 * sent and answered as ANSWER_NOT_SENT. NULL: always. Must not call any graph_… function.
+	 */
+	bool (*may_send)(void *owner);
+};
 
 struct graph_invite {
 	uint64_t id;          /* Given back with the answer */
@@ -27,16 +37,20 @@ struct graph_invite {
 
 /* Borrows 'http' and 'token' until graph_close(). */
 struct graph *graph_new(struct http *http, struct token *token, uv_loop_t *loop,
-                        const struct graph_options *options, graph_cb cb, void *owner,
-                        struct err *err) MUST_CHECK;
+                        const struct graph_options *options,
+                        const struct graph_callbacks *callbacks, struct err *err) MUST_CHECK;
 
 /* Send one invite; everything is copied. What cannot even be started is answered (later) as
  * ANSWER_NOT_SENT. The token that Graph answered with 401 is dropped, so that the next request
  * fetches a new one. 'sent_at' in the answer is a time of clock_now(). */
 void graph_invite(struct graph *graph, const struct graph_invite *invite);
 
-/* End all invites without a callback, then release everything; the memory returns with a later turn
- * of the loop. Call it before token_close() and http_close(), or after nothing is pending. */
+/* Ask for the operations or the participants of a call. */
+void graph_look(struct graph *graph, const struct effect_look *look);
+
+/* End all invites and looks without a callback, then release everything; the memory returns with a
+ * later turn of the loop. Call it before token_close() and http_close(), or after nothing is
+ * pending. */
 void graph_close(struct graph *graph);
 
 #endif
