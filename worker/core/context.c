@@ -93,7 +93,8 @@ static int64_t take_number(struct reader *r, int64_t max)
 	for (; n < r->rest.size && r->rest.data[n] >= '0' && r->rest.data[n] <= '9'; n++) {
 		int digit = r->rest.data[n] - '0';
 
-		if (number > (max - digit) / 10 || (n == 1 && r->rest.data[0] == '0')) {
+		if (digit > max || number > (max - digit) / 10 ||
+		    (n == 1 && r->rest.data[0] == '0')) {
 			r->failed = true;
 			return 0;
 		}

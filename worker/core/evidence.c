@@ -133,11 +133,12 @@ bool evidence_find_own(const struct evidence *e, struct bytes topic, int32_t par
 static bool is_same(struct bytes identity, const char *kind, struct bytes id)
 {
 	size_t kind_size = strlen(kind);
-	const char *own = identity.data + kind_size + 1;
+	const char *own;
 
 	if (id.size == 0 || identity.size != kind_size + 1 + id.size ||
 	    memcmp(identity.data, kind, kind_size) != 0 || identity.data[kind_size] != ':')
 		return false;
+	own = identity.data + kind_size + 1;
 	for (size_t i = 0; i < id.size; i++) {
 		char c = id.data[i];
 
