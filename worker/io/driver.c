@@ -9,17 +9,11 @@
 #include "worker/core/engine.h"
 #include "worker/io/alarms.h"
 #include "worker/io/clock.h"
-#include "worker/io/committer.h"
 #include "worker/io/owned.h"
-#include "worker/io/publisher.h"
 
 #include <inttypes.h>
 #include <stdlib.h>
 #include <time.h>
-
-/* How long a group member or a producer may take to leave; what is done by then is committed
- * already. */
-#define LEAVE_DEADLINE_MS 5000
 
 enum driver_state {
 	DRIVER_RUNNING,
@@ -45,12 +39,10 @@ struct driver {
 	struct token *token;
 	struct token_waiter first_token; /* So that readiness does not wait for the first command */
 	struct graph *graph;
-	struct publisher *publisher;
-	struct consumer *consumer;
-	struct committer *committer;
+	struct delivery *delivery;
 	struct owned owned;
 	uv_timer_t deadline; /* Of a drain or a revocation */
-	bool is_releasing;   /* The commit before a revocation is on its way */
+	bool is_releasing;   /* The last commit before a revocation is on its way */
 	unsigned open_parts; /* Parts that are still closing */
 };
 
@@ -103,15 +95,24 @@ static void perform_post(struct driver *d, const struct effect_post *post)
 
 static void perform_write(struct driver *d, const struct effect_write *write)
 {
-	publisher_write(d->publisher, &(struct publisher_write){
-	                                  .id = write->write_id,
-	                                  .topic = write->topic,
-	                                  .has_key = write->has_key,
-	                                  .key = write->key,
-	                                  .value = write->value,
-	                                  .headers = write->headers,
-	                                  .n_headers = write->n_headers,
-	                              });
+	delivery_write(d->delivery, &(struct publisher_write){
+	                                .id = write->write_id,
+	                                .topic = write->topic,
+	                                .has_key = write->has_key,
+	                                .key = write->key,
+	                                .value = write->value,
+	                                .headers = write->headers,
+	                                .n_headers = write->n_headers,
+	                            });
+}
+
+static void report_alerts(const struct driver *d, const struct effects *f)
+{
+	for (size_t i = 0; i < f->n_alerts; i++)
+		log_error(d->log, "ledger.bad-map",
+		          "partition=%" PRId32 " offset=%" PRId64 " problem=%s",
+		          f->alerts[i].partition, f->alerts[i].offset,
+		          map_problem_text(f->alerts[i].problem));
 }
 
 static void perform_alarms(struct driver *d, const struct effects *f, instant_t now)
@@ -125,9 +126,9 @@ static void perform_fetches(struct driver *d, const struct effects *f)
 {
 	for (size_t i = 0; i < f->n_fetches; i++) {
 		if (f->fetches[i].paused)
-			consumer_pause(d->consumer, f->fetches[i].partition);
+			delivery_pause(d->delivery, f->fetches[i].partition);
 		else
-			consumer_resume(d->consumer, f->fetches[i].partition);
+			delivery_resume(d->delivery, f->fetches[i].partition);
 	}
 }
 
@@ -144,16 +145,19 @@ static void note_quiet(struct driver *d, const struct effects *f)
 static void perform(struct driver *d, const struct effects *f, instant_t now)
 {
 	for (size_t i = 0; i < f->n_marks; i++)
-		committer_mark(d->committer, f->marks[i]);
+		delivery_mark(d->delivery, f->marks[i].partition, f->marks[i].invite_id);
 	for (size_t i = 0; i < f->n_posts; i++)
 		perform_post(d, f->posts[i]);
 	for (size_t i = 0; i < f->n_writes; i++)
 		perform_write(d, f->writes[i]);
-	for (size_t i = 0; i < f->n_stores; i++)
-		committer_store(d->committer, f->stores[i].partition, f->stores[i].offset);
+	for (size_t i = 0; i < f->n_looks; i++)
+		graph_look(d->graph, &f->looks[i]);
+	for (size_t i = 0; i < f->n_touches; i++)
+		delivery_touch(d->delivery, f->touches[i]);
 	perform_alarms(d, f, now);
 	perform_fetches(d, f);
 	note_quiet(d, f);
+	report_alerts(d, f);
 	write_trace(d, buffer_bytes(&f->trace));
 }
 
@@ -203,6 +207,38 @@ static void on_answer(void *owner, uint64_t invite_id, const struct answer *answ
 	                             .answer = { .invite_id = invite_id, .answer = answer } });
 }
 
+static void on_evidence(void *owner, uint64_t look_id, const struct answer *answer)
+{
+	feed(owner, &(struct event){ .type = EVENT_EVIDENCE,
+	                             .evidence = { .look_id = look_id, .answer = answer } });
+}
+
+static bool on_may_send(void *owner)
+{
+	struct driver *d = owner;
+
+	return delivery_may_send(d->delivery);
+}
+
+static bool on_map(void *owner, int32_t partition, enum committer_view view, int64_t *ret_offset,
+                   struct buffer *text)
+{
+	struct driver *d = owner;
+
+	return engine_map(d->engine, partition, view == COMMITTER_STAGED, ret_offset, text);
+}
+
+static void on_staged(void *owner, const uint64_t *write_ids, size_t n)
+{
+	feed(owner,
+	     &(struct event){ .type = EVENT_STAGED, .staged = { .write_ids = write_ids, .n = n } });
+}
+
+static void on_unstaged(void *owner)
+{
+	feed(owner, &(struct event){ .type = EVENT_UNSTAGED });
+}
+
 static void on_written(void *owner, uint64_t id, const char *error)
 {
 	struct driver *d = owner;
@@ -220,21 +256,9 @@ static void on_alarm(void *owner, uint64_t id)
 	feed(owner, &(struct event){ .type = EVENT_ALARM, .alarm_id = id });
 }
 
-static void on_committed(void *owner, uint64_t opaque, const char *error)
+static void on_fatal(void *owner, const char *message)
 {
-	struct driver *d = owner;
-
-	committer_committed(d->committer, opaque, error);
-}
-
-static void on_consumer_fatal(void *owner, const char *message)
-{
-	abort_driver(owner, "consumer.fatal", message);
-}
-
-static void on_publisher_fatal(void *owner, const char *message)
-{
-	abort_driver(owner, "publisher.fatal", message);
+	abort_driver(owner, "delivery.fatal", message);
 }
 
 static void on_first_token(void *owner, const char *bearer, const char *problem)
@@ -246,26 +270,40 @@ static void on_first_token(void *owner, const char *bearer, const char *problem)
 
 /* Partitions come and go. */
 
-static void on_assigned(void *owner, const int32_t *partitions, size_t n,
+static bool own_all(struct driver *d, const struct consumer_offer *offers, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		if (!owned_add(&d->owned, offers[i].partition))
+			return false;
+	return true;
+}
+
+static void on_assigned(void *owner, const struct consumer_offer *offers, size_t n,
                         int32_t partitions_of_topic)
 {
 	struct driver *d = owner;
+	struct event_offer *copies;
 
 	if (d->state != DRIVER_RUNNING)
 		return;
-	for (size_t i = 0; i < n; i++) {
-		if (!owned_add(&d->owned, partitions[i])) {
-			abort_driver(d, "driver.out-of-memory", "no memory for a partition");
-			return;
-		}
+	copies = calloc(n + 1, sizeof(*copies));
+	if (!copies || !own_all(d, offers, n)) {
+		free(copies);
+		abort_driver(d, "driver.out-of-memory", "no memory for a partition");
+		return;
 	}
+	for (size_t i = 0; i < n; i++)
+		copies[i] = (struct event_offer){ .partition = offers[i].partition,
+			                          .offset = offers[i].offset,
+			                          .map = offers[i].metadata };
 	log_info(d->log, "driver.assigned", "partitions=%zu of=%" PRId32, n, partitions_of_topic);
 	feed(d, &(struct event){ .type = EVENT_ASSIGN,
-	                         .assign = { .partitions = partitions,
+	                         .assign = { .offers = copies,
 	                                     .n = n,
 	                                     .owned = (uint32_t)d->owned.count,
 	                                     .total = (uint32_t)partitions_of_topic } });
-	consumer_accept(d->consumer);
+	free(copies);
+	delivery_accept(d->delivery);
 }
 
 /* Drop what the group has taken. */
@@ -274,29 +312,30 @@ static void forget_revoked(struct driver *d)
 	int32_t number;
 
 	while (owned_take_revoked(&d->owned, &number)) {
-		committer_forget(d->committer, number);
+		delivery_forget(d->delivery, number);
 		feed(d, &(struct event){ .type = EVENT_FORGET, .partition = number });
 	}
-	consumer_release(d->consumer);
 }
 
-static void on_revoke_flushed(void *owner)
+static void on_revoke_settled(void *owner)
 {
 	struct driver *d = owner;
 
 	d->is_releasing = false;
 	log_info(d->log, "driver.revoked", "reason=rebalance");
 	forget_revoked(d);
+	delivery_release(d->delivery);
 	if (d->state == DRIVER_DRAINING)
 		check_quiet(d);
 }
 
-static void flush_revoked(struct driver *d)
+/* With 'lost', the partitions belong to others already. */
+static void settle_revoked(struct driver *d, bool lost)
 {
 	if (d->is_releasing)
 		return;
 	d->is_releasing = true;
-	committer_flush(d->committer, on_revoke_flushed, d);
+	delivery_settle(d->delivery, lost, on_revoke_settled, d);
 }
 
 static void on_revoked(void *owner, const int32_t *partitions, size_t n, bool lost)
@@ -314,6 +353,7 @@ static void on_revoked(void *owner, const int32_t *partitions, size_t n, bool lo
 	if (lost || !owned_is_revoking(&d->owned)) {
 		log_info(d->log, lost ? "driver.lost" : "driver.revoked", "partitions=%zu", n);
 		forget_revoked(d);
+		settle_revoked(d, true);
 		return;
 	}
 	if (d->state == DRIVER_RUNNING)
@@ -366,46 +406,25 @@ static void close_rest(struct driver *d)
 	uv_close((uv_handle_t *)&d->deadline, on_handle_closed);
 }
 
-static void on_publisher_closed(void *owner)
+static void on_delivery_closed(void *owner)
 {
 	close_rest(owner);
 	on_part_closed(owner);
 }
 
-static void on_consumer_closed(void *owner)
-{
-	struct driver *d = owner;
-
-	if (d->publisher)
-		publisher_close(d->publisher, duration_ms(LEAVE_DEADLINE_MS), on_publisher_closed,
-		                d);
-	else
-		on_publisher_closed(d);
-}
-
-static void on_committer_closed(void *owner)
-{
-	struct driver *d = owner;
-
-	if (d->consumer)
-		consumer_close(d->consumer, duration_ms(LEAVE_DEADLINE_MS), on_consumer_closed, d);
-	else
-		on_consumer_closed(d);
-}
-
-/* open_parts starts at one, which stands for the chain from the committer to the publisher. */
+/* open_parts starts at one, which stands for the Kafka side. */
 static void close_parts(struct driver *d)
 {
 	d->state = DRIVER_CLOSING;
 	d->open_parts = 1;
 	uv_timer_stop(&d->deadline);
-	if (d->committer)
-		committer_close(d->committer, on_committer_closed, d);
+	if (d->delivery)
+		delivery_close(d->delivery, on_delivery_closed, d);
 	else
-		on_committer_closed(d);
+		on_delivery_closed(d);
 }
 
-static void on_drain_flushed(void *owner)
+static void on_drain_settled(void *owner)
 {
 	struct driver *d = owner;
 
@@ -413,20 +432,20 @@ static void on_drain_flushed(void *owner)
 		close_parts(d);
 }
 
-static void flush_and_close(struct driver *d)
+static void settle_and_close(struct driver *d)
 {
 	d->state = DRIVER_FLUSHING;
-	committer_flush(d->committer, on_drain_flushed, d);
+	delivery_settle(d->delivery, false, on_drain_settled, d);
 }
 
 /* Go on when everything that was to become quiet is. */
 static void check_quiet(struct driver *d)
 {
 	if (d->state == DRIVER_DRAINING && owned_is_quiet(&d->owned, true) && !d->is_releasing)
-		flush_and_close(d);
+		settle_and_close(d);
 	else if (d->state == DRIVER_RUNNING && owned_is_revoking(&d->owned) &&
 	         owned_is_quiet(&d->owned, false))
-		flush_revoked(d);
+		settle_revoked(d, false);
 }
 
 static void on_deadline(uv_timer_t *timer)
@@ -439,11 +458,11 @@ static void on_deadline(uv_timer_t *timer)
 		log_warn(d->log, "driver.drain-timeout", "timeout_ms=%" PRId64,
 		         duration_to_ms(d->options.drain_timeout));
 		d->end = DRIVER_OUT_OF_TIME;
-		flush_and_close(d);
+		settle_and_close(d);
 	} else if (d->state == DRIVER_RUNNING && owned_is_revoking(&d->owned)) {
 		log_warn(d->log, "driver.revoke-timeout", "timeout_ms=%" PRId64,
 		         duration_to_ms(d->options.drain_timeout));
-		flush_revoked(d);
+		settle_revoked(d, false);
 	}
 }
 
@@ -464,6 +483,9 @@ void driver_stop(struct driver *d)
 static bool make_graph(struct driver *d, struct err *err)
 {
 	const struct driver_options *o = &d->options;
+	const struct graph_callbacks callbacks = {
+		.owner = d, .answered = on_answer, .evidence = on_evidence, .may_send = on_may_send
+	};
 
 	d->http = http_new(d->loop, &o->http, err);
 	if (!d->http)
@@ -471,33 +493,29 @@ static bool make_graph(struct driver *d, struct err *err)
 	d->token = token_new(d->http, d->loop, &o->token, d->log, d->metrics, err);
 	if (!d->token)
 		return false;
-	d->graph = graph_new(d->http, d->token, d->loop, &o->graph, on_answer, d, err);
+	d->graph = graph_new(d->http, d->token, d->loop, &o->graph, &callbacks, err);
 	return d->graph;
 }
 
-static bool make_kafka(struct driver *d, struct err *err)
+static bool make_delivery(struct driver *d, struct err *err)
 {
-	const struct driver_options *o = &d->options;
-	const struct consumer_callbacks callbacks = {
+	const struct delivery_callbacks callbacks = {
 		.owner = d,
 		.record = on_record,
 		.position = on_position,
 		.assigned = on_assigned,
 		.revoked = on_revoked,
-		.committed = on_committed,
-		.fatal = on_consumer_fatal,
+		.marked = on_marked,
+		.map = on_map,
+		.staged = on_staged,
+		.unstaged = on_unstaged,
+		.written = on_written,
+		.fatal = on_fatal,
 	};
 
-	d->publisher = publisher_new(d->loop, &o->kafka, on_written, d, on_publisher_fatal, d->log,
-	                             d->metrics, err);
-	if (!d->publisher)
-		return false;
-	d->consumer = consumer_new(d->loop, &o->consumer, &callbacks, d->log, d->metrics, err);
-	if (!d->consumer)
-		return false;
-	d->committer = committer_new(d->loop, d->consumer, o->commit_interval, on_marked, d, d->log,
-	                             d->metrics, err);
-	return d->committer;
+	d->delivery =
+	    delivery_new(d->loop, &d->options.delivery, &callbacks, d->log, d->metrics, err);
+	return d->delivery;
 }
 
 static bool make_parts(struct driver *d, struct err *err)
@@ -508,7 +526,7 @@ static bool make_parts(struct driver *d, struct err *err)
 		err_set(err, "no memory");
 		return false;
 	}
-	return make_graph(d, err) && make_kafka(d, err);
+	return make_graph(d, err) && make_delivery(d, err);
 }
 
 struct driver *driver_new(uv_loop_t *loop, const struct driver_options *options,
@@ -540,7 +558,7 @@ struct driver *driver_new(uv_loop_t *loop, const struct driver_options *options,
 int driver_start(struct driver *d, struct err *err)
 {
 	token_wait(d->token, &d->first_token);
-	return consumer_start(d->consumer, err);
+	return delivery_start(d->delivery, err);
 }
 
 bool driver_is_ready(struct driver *d, struct buffer *why)
@@ -549,7 +567,7 @@ bool driver_is_ready(struct driver *d, struct buffer *why)
 		buffer_append_text(why, "the worker is stopping");
 		return false;
 	}
-	if (!consumer_is_member(d->consumer)) {
+	if (!delivery_is_member(d->delivery)) {
 		buffer_append_text(why, "not (yet) a member of the consumer group");
 		return false;
 	}

@@ -10,7 +10,7 @@
 #include "worker/base/log.h"
 #include "worker/base/metrics.h"
 #include "worker/core/policy.h"
-#include "worker/io/consumer.h"
+#include "worker/io/delivery.h"
 #include "worker/io/graph.h"
 #include "worker/io/http.h"
 #include "worker/io/token.h"
@@ -19,12 +19,10 @@ struct driver;
 
 struct driver_options {
 	struct policy policy;
-	struct kafka_properties kafka; /* For the producer; the consumer's are in 'consumer' */
-	struct consumer_options consumer;
+	struct delivery_options delivery;
 	struct http_options http;
 	struct token_options token;
 	struct graph_options graph;
-	duration_t commit_interval;
 	duration_t drain_timeout; /* What is in hand may take so long to end */
 };
 
