@@ -202,6 +202,7 @@ static int16_t add_unknown_error(struct answered *a, struct job *job)
 
 	buffer_clear(&e->error);
 	invite_write_context(a->invite, buffer_bytes(&e->topic), &e->error);
+	out_of_memory_if(e, !buffer_ok(&e->error));
 	wall_format((wall_t){ e->wall.us - instant_since(e->now, a->invite->sent).us }, date);
 	snprintf(message, sizeof(message), "sent at %s, then: %s; look for clientContext %s", date,
 	         a->outcome.message, buffer_bytes(&e->error).data);
