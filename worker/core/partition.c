@@ -15,6 +15,7 @@ struct partition *partition_new(struct engine *e, int32_t number)
 	p->engine = e;
 	p->number = number;
 	p->assigned = e->now;
+	p->begun_up_to = -1;
 	ledger_init(&p->ledger);
 	HASH_ADD(hh, e->partitions, number, sizeof(p->number), p);
 	if (!p->hh.tbl) {
@@ -104,10 +105,22 @@ void partition_deactivate(struct job *job)
 	job->partition->n_active--;
 }
 
+void partition_note_begun(const struct job *job)
+{
+	struct partition *p = job->partition;
+
+	if (job->entry.offset > p->begun_up_to)
+		p->begun_up_to = job->entry.offset;
+}
+
 void partition_leave(struct job *job)
 {
 	if (job->partition->state != PARTITION_REVOKING || job_is_started(job))
 		return;
+	if (job->entry.offset < job->partition->begun_up_to) {
+		partition_activate(job);
+		return;
+	}
 	call_dequeue(job->call, job);
 	job->state = JOB_ABANDONED;
 }

@@ -43,6 +43,7 @@ static void mark_sent(struct engine *e, struct invite *invite)
 
 		if (job != last) {
 			partition_activate(job);
+			partition_note_begun(job);
 			job->entry.state = LEDGER_STARTED;
 			job->attempts++;
 			job->batch_commands = (uint32_t)batch->n_jobs;

@@ -7,7 +7,7 @@
 
 enum partition_state {
 	PARTITION_OWNED,
-	PARTITION_REVOKING /* Starts nothing new; what was started may end */
+	PARTITION_REVOKING /* Ends what was started, and what stands before that */
 };
 
 struct partition {
@@ -18,9 +18,10 @@ struct partition {
 	bool is_paused;
 	bool was_quiet; /* The shell was told that nothing is going on */
 	instant_t assigned;
+	int64_t begun_up_to;  /* Highest offset of which something was sent; -1: none */
 	struct ledger ledger; /* Its entries are jobs, and owned */
 	struct call *calls;   /* Owned */
-	uint32_t n_active;    /* Jobs of which a part was sent, or that are being replied to */
+	uint32_t n_active;    /* Jobs that must end before it is quiet */
 };
 
 /* NULL when there is no memory. */
@@ -34,7 +35,9 @@ struct partition *partition_find(const struct engine *e, int32_t number);
 /* Pause or resume fetching as the number of open commands and the ledger's span ask. */
 void partition_balance(struct engine *e, struct partition *p);
 
-/* Start nothing new: commands of which nothing was sent are left to the next owner. */
+/* Begin no more: commands of which nothing was sent are left to the next owner, who starts at the
+ * first offset without a reply. Those before one that was sent are still done: otherwise the next
+ * owner would send that one again. */
 void partition_revoke(struct engine *e, struct partition *p);
 
 /* Something of the job is on its way, and must end before the partition is quiet; or nothing is
@@ -42,8 +45,11 @@ void partition_revoke(struct engine *e, struct partition *p);
 void partition_activate(struct job *job);
 void partition_deactivate(struct job *job);
 
+/* Something of the job is being sent. */
+void partition_note_begun(const struct job *job);
+
 /* A queued job of which nothing was sent is left to the next owner, if the partition is being
- * revoked. */
+ * revoked and nothing behind the job was sent. */
 void partition_leave(struct job *job);
 
 /* Tell the shell once when a partition that is being revoked has nothing going on any more. */
