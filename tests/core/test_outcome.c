@@ -226,6 +226,17 @@ static void an_empty_null_or_strange_body_is_accepted_with_a_location(void **sta
 	}
 }
 
+static void a_location_that_names_no_operation_leaves_the_outcome_unknown(void **state)
+{
+	struct judged j = judge((struct answer){ .progress = ANSWER_COMPLETE,
+	                                         .http_status = 200,
+	                                         .location = "https://graph/operations/" });
+
+	(void)state;
+	assert_int_equal(j.outcome.class, OUTCOME_UNKNOWN);
+	assert_null(j.operation);
+}
+
 static void garbage_in_an_error_is_survived(void **state)
 {
 	static const char *const bodies[] = {
@@ -270,6 +281,7 @@ int main(void)
 		cmocka_unit_test(the_operation_is_what_graph_answered),
 		cmocka_unit_test(a_missing_location_is_built),
 		cmocka_unit_test(an_empty_null_or_strange_body_is_accepted_with_a_location),
+		cmocka_unit_test(a_location_that_names_no_operation_leaves_the_outcome_unknown),
 		cmocka_unit_test(garbage_in_an_error_is_survived),
 		cmocka_unit_test(both_references_are_tables),
 	};

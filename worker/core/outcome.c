@@ -191,10 +191,10 @@ static bool write_operation(struct buffer *out, const json_t *root, const struct
 	struct bytes id = bytes_of(id_text);
 	const json_t *info = json_object_get(root, "resultInfo");
 
-	if (id.size == 0 && !answer->location)
-		return false;
-	if (id.size == 0)
+	if (id.size == 0 && answer->location)
 		id = last_segment(answer->location);
+	if (id.size == 0)
+		return false;
 	buffer_append_text(out, "{\"id\":");
 	buffer_append_json(out, id);
 	buffer_append_text(out, ",\"location\":");
