@@ -48,7 +48,7 @@ static struct command *accepted(const char *text)
 /* A command whose members beside callId and participants are 'more'. */
 static const char *with(const char *more)
 {
-	static char text[2000];
+	static char text[4000];
 
 	snprintf(text, sizeof(text), "{\"callId\":\"call-a\",\"participants\":[" ANN "]%s%s}",
 	         *more ? "," : "", more);
@@ -168,8 +168,8 @@ static void no_message_quotes_a_value(void **state)
 {
 	static const char *const secrets[] = {
 		"{\"callId\":\"geheim /\"}",
-		"{\"callId\":\"call-a\",\"participants\":[{\"identity\":"
-		"{\"phone\":{\"id\":\"geheim\"}}}]}",
+		("{\"callId\":\"call-a\",\"participants\":[{\"identity\":{\"phone\":{\"id\":"
+		 "\"geheim\"}}}]}"),
 		"{\"callId\":\"call-a\" \"geheim\"}",
 		"{\"geheim\":\"\\x\"}",
 	};

@@ -237,6 +237,17 @@ static void a_location_that_names_no_operation_leaves_the_outcome_unknown(void *
 	assert_null(j.operation);
 }
 
+static void a_location_that_ends_without_an_id_names_no_operation(void **state)
+{
+	struct judged j = judge((struct answer){ .progress = ANSWER_COMPLETE,
+	                                         .http_status = 200,
+	                                         .location = "https://graph/operations/" });
+
+	(void)state;
+	assert_int_equal(j.outcome.class, OUTCOME_UNKNOWN);
+	assert_null(j.operation);
+}
+
 static void garbage_in_an_error_is_survived(void **state)
 {
 	static const char *const bodies[] = {
@@ -282,6 +293,7 @@ int main(void)
 		cmocka_unit_test(a_missing_location_is_built),
 		cmocka_unit_test(an_empty_null_or_strange_body_is_accepted_with_a_location),
 		cmocka_unit_test(a_location_that_names_no_operation_leaves_the_outcome_unknown),
+		cmocka_unit_test(a_location_that_ends_without_an_id_names_no_operation),
 		cmocka_unit_test(garbage_in_an_error_is_survived),
 		cmocka_unit_test(both_references_are_tables),
 	};

@@ -10,7 +10,7 @@
 
 #include <cmocka.h>
 
-#define SEEDS      300
+#define SEEDS      500
 #define STEPS      120
 #define PARTITIONS 2
 
