@@ -89,18 +89,6 @@ static void set_state(struct assignment *a, enum assignment_state state)
 	a->state = state;
 }
 
-/* Tell how many partitions are owned and paused. */
-static void count_partitions(struct assignment *a)
-{
-	bool owning = a->state == ASSIGNMENT_OWNING;
-	int64_t paused = 0;
-
-	for (size_t i = 0; owning && i < a->n_partitions; i++)
-		paused += a->partitions[i].paused;
-	metrics_set(a->metrics, METRIC_partitions_owned, owning ? (int64_t)a->n_partitions : 0);
-	metrics_set(a->metrics, METRIC_partitions_paused, paused);
-}
-
 static struct partition *find_partition(const struct assignment *a, int32_t id)
 {
 	for (size_t i = 0; i < a->n_partitions; i++) {
@@ -196,7 +184,6 @@ static void take_back(struct assignment *a, bool lost)
 {
 	set_state(a, ASSIGNMENT_REVOKING);
 	a->lost = lost;
-	count_partitions(a);
 	a->callbacks.revoked(a->callbacks.owner, a->ids, a->n_partitions, lost);
 }
 
@@ -284,7 +271,6 @@ void assignment_accept(struct assignment *a)
 		p->offset = committed >= 0 ? committed : RD_KAFKA_OFFSET_BEGINNING;
 	}
 	set_state(a, ASSIGNMENT_OWNING);
-	count_partitions(a);
 	assign(a, list);
 	rd_kafka_topic_partition_list_destroy(list);
 }
@@ -331,7 +317,6 @@ void assignment_set_paused(struct assignment *a, int32_t partition, bool paused)
 	p->paused = paused;
 	switch_fetching(a, partition,
 	                paused ? rd_kafka_pause_partitions : rd_kafka_resume_partitions);
-	count_partitions(a);
 }
 
 bool assignment_is_reading(const struct assignment *a, int32_t partition)
@@ -386,7 +371,6 @@ static void finish_close(struct assignment *a)
 void assignment_close(struct assignment *a, void (*closed)(void *owner), void *owner)
 {
 	set_state(a, ASSIGNMENT_CLOSING);
-	count_partitions(a);
 	a->closed = closed;
 	a->closed_owner = owner;
 	if (a->lookup)

@@ -206,15 +206,19 @@ static void configure(rd_kafka_conf_t *conf)
 	rd_kafka_conf_set_rebalance_cb(conf, on_rebalance);
 }
 
-static const struct kafka_property default_properties[] = {
-	/* Bounds the memory of a backlog at the same speed. */
-	{ "queued.min.messages", "1000" },
-};
+#define HEARTBEAT_MS 3000 /* librdkafka's own, unless the session is short */
 
 /* Open the client with the worker's own properties. */
 static int open_client(struct consumer *c, const struct consumer_options *options, struct err *err)
 {
-	char session[24];
+	char session[24], heartbeat[24];
+	int64_t session_ms = duration_to_ms(options->session_timeout);
+	const struct kafka_property defaults[] = {
+		/* Bounds the memory of a backlog at the same speed. */
+		{ "queued.min.messages", "1000" },
+		/* One lost heartbeat must not cost the session. */
+		{ "heartbeat.interval.ms", heartbeat },
+	};
 	struct kafka_property ours[] = {
 		{ "enable.auto.commit", "false" },
 		{ "enable.auto.offset.store", "false" },
@@ -230,7 +234,7 @@ static int open_client(struct consumer *c, const struct consumer_options *option
 	struct kafka_client_options client = {
 		.name = "consumer",
 		.conf = { .role = KAFKA_CONSUMER,
-		          .defaults = { default_properties, 1 },
+		          .defaults = { defaults, sizeof(defaults) / sizeof(*defaults) },
 		          .user = *options->kafka,
 		          .ours = { ours, n } },
 		.configure = configure,
@@ -238,7 +242,9 @@ static int open_client(struct consumer *c, const struct consumer_options *option
 		.owner = c,
 	};
 
-	snprintf(session, sizeof(session), "%" PRId64, duration_to_ms(options->session_timeout));
+	snprintf(session, sizeof(session), "%" PRId64, session_ms);
+	snprintf(heartbeat, sizeof(heartbeat), "%" PRId64,
+	         session_ms / 3 < HEARTBEAT_MS ? session_ms / 3 : HEARTBEAT_MS);
 	c->client = kafka_client_new(c->loop, &client, c->log, err);
 	return c->client ? 0 : -1;
 }
