@@ -63,6 +63,9 @@ struct answer {
 	char request_id[RANDOM_UUID_SIZE];
 };
 
+/* Room for the id of a client; a longer one is cut. */
+#define TOKEN_CLIENT_SIZE 64
+
 struct exchange {
 	struct simulator *simulator;       /* Borrowed */
 	struct MHD_Connection *connection; /* Borrowed */
@@ -87,6 +90,7 @@ struct exchange {
 	struct bytes call_id, operation_id, tenant; /* Parts of 'path' */
 	struct buffer body;
 	bool bearer_ok;
+	char client[TOKEN_CLIENT_SIZE]; /* To whom its token was given, or empty */
 
 	json_t *json;               /* The body, when it is JSON; owned */
 	const char *client_context; /* Borrowed from 'json' */

@@ -109,6 +109,8 @@ static bool check_client(struct exchange *exchange)
 		                     "The application was not found in the directory.");
 		return false;
 	}
+	snprintf(exchange->client, sizeof exchange->client, "%.*s",
+	         (int)sizeof exchange->client - 1, text);
 	if (!find_field(form, "client_secret", text)) {
 		answers_refuse_token(exchange, 401, "invalid_client", 7000218,
 		                     "The request body must contain 'client_assertion' or "
@@ -158,7 +160,7 @@ static bool check_form(struct exchange *exchange)
 }
 
 /* A new token, or NULL without memory. */
-static struct token *issue(struct simulator *simulator)
+static struct token *issue(struct simulator *simulator, const char *client)
 {
 	struct tokens *tokens = &simulator->tokens;
 	struct token *token = calloc(1, sizeof *token);
@@ -169,6 +171,7 @@ static struct token *issue(struct simulator *simulator)
 	random_uuid(&simulator->random, half[0]);
 	random_uuid(&simulator->random, half[1]);
 	snprintf(token->text, sizeof token->text, "%.35s%.36s", half[0], half[1]);
+	snprintf(token->client, sizeof token->client, "%s", client);
 	token->expires =
 	    instant_add(simulator_now(), duration_ms(simulator->settings.token_lifetime_s * 1000));
 	HASH_ADD_STR(tokens->by_text, text, token);
@@ -198,7 +201,7 @@ void tokens_handle(struct exchange *exchange)
 	}
 	if (!check_form(exchange))
 		return;
-	token = issue(simulator);
+	token = issue(simulator, exchange->client);
 	if (!token) {
 		answers_refuse_token(exchange, 503, "temporarily_unavailable", 90033,
 		                     "A transient error has occurred.");
@@ -231,6 +234,8 @@ bool tokens_check(struct exchange *exchange)
 			problem = "The access token has expired or is not yet valid.";
 	}
 	exchange->bearer_ok = !problem;
+	if (token)
+		snprintf(exchange->client, sizeof exchange->client, "%s", token->client);
 	if (problem)
 		answers_refuse(exchange, 401, "InvalidAuthenticationToken", problem);
 	return !problem;

@@ -12,6 +12,7 @@
 
 struct token {
 	char text[TOKEN_SIZE];
+	char client[TOKEN_CLIENT_SIZE]; /* Whose it is */
 	instant_t expires;
 	bool revoked;
 	struct token *prev, *next; /* By age */

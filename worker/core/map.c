@@ -142,8 +142,8 @@ static struct part written_part(const struct map *m)
 
 static void put_dense(struct writer *w, const struct part *part)
 {
-	const struct map_entry *entry = part->map->entries;
-	const struct map_entry *end = entry + part->count;
+	const struct map_entry *entries = part->map->entries;
+	size_t next = 0;
 
 	put_char(w, 'd');
 	put_number(w, (uint64_t)part->span);
@@ -153,15 +153,15 @@ static void put_dense(struct writer *w, const struct part *part)
 		for (unsigned i = 0; i < STATES_PER_DIGIT && at + i < part->span; i++) {
 			unsigned state = MAP_REPLIED;
 
-			if (entry < end && entry->offset - part->map->base == at + i)
-				state = (entry++)->state;
+			if (next < part->count && entries[next].offset - part->map->base == at + i)
+				state = entries[next++].state;
 			digit |= state << (2 * i);
 		}
 		put_digit(w, digit);
 	}
 	for (size_t i = 0; i < part->count && !w->is_full; i++)
-		if (part->map->entries[i].state == MAP_PARTLY)
-			put_progress(w, &part->map->entries[i].progress);
+		if (entries[i].state == MAP_PARTLY)
+			put_progress(w, &entries[i].progress);
 }
 
 static void put_sparse(struct writer *w, const struct part *part)
