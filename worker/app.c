@@ -167,8 +167,6 @@ static int open_admin(struct app *app, struct err *err)
 	app->admin = admin_new(&app->loop, &options, &callbacks, &app->log, err);
 	if (!app->admin)
 		return -1;
-	log_info(&app->log, "admin.listening", "address=%s port=%u", options.address,
-	         (unsigned)admin_port(app->admin));
 	return 0;
 }
 

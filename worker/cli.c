@@ -3,6 +3,8 @@
 #include "worker/base/buffer.h"
 #include "worker/base/metrics.h"
 #include "worker/config/reference.h"
+#include "worker/core/outcome.h"
+#include "worker/core/reason.h"
 
 #include <argp.h>
 #include <stdlib.h>
@@ -24,20 +26,21 @@ static const struct {
 	const char *name;
 	void (*write)(struct buffer *out);
 } topics[] = {
-	{ "options", reference_write_options },
-	{ "schema", reference_write_schema },
-	{ "example", reference_write_example },
-	{ "metrics", metrics_write_reference },
+	{ "options", reference_write_options }, { "schema", reference_write_schema },
+	{ "example", reference_write_example }, { "metrics", metrics_write_reference },
+	{ "replies", reason_write_reference },  { "answers", outcome_write_reference },
 };
 
-static const char usage[] = "run -c FILE\ncheck -c FILE\nhelp [options|schema|example|metrics]";
+static const char usage[] = "run -c FILE\ncheck -c FILE\n"
+                            "help [options|schema|example|metrics|replies|answers]";
 
 static const char description[] =
     "Reads invite commands from Kafka, sends them to Microsoft Graph and replies on Kafka.\n\n"
     "Commands:\n"
     "  run      Run the service until SIGTERM or SIGINT\n"
     "  check    Report every mistake of a configuration; contacts nothing\n"
-    "  help     Print this, the options, their schema, an example, or the metrics\n\n"
+    "  help     Print this, the options, their schema, an example, the metrics, the\n"
+    "           statuses and codes of replies, or what Graph's answers lead to\n\n"
     "Options of the command line:\v";
 
 static const char after_options[] =

@@ -6,7 +6,7 @@ from program import ROOT, run
 
 CONFIG = ROOT / "config"
 WHOLE_FILES = {"example": "invite-worker.yaml", "schema": "invite-worker.schema.json"}
-PARTS_OF_README = ("options", "metrics")
+PARTS_OF_README = ("options", "metrics", "replies", "answers")
 
 
 def generated(topic):

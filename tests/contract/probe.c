@@ -160,7 +160,8 @@ static void on_post(void *owner, const struct effect_post *post, struct answer *
 	struct run *run = owner;
 	size_t n = json_array_size(run->answers);
 	size_t turn = json_array_size(run->posts);
-	const json_t *answer = json_array_get(run->answers, run->repeat && turn >= n ? n - 1 : turn);
+	const json_t *answer =
+	    json_array_get(run->answers, run->repeat && turn >= n ? n - 1 : turn);
 
 	json_array_append_new(run->posts,
 	                      json_pack("{s:o, s:o}", "callId", hex_encode(post->call_id), "body",

@@ -76,6 +76,8 @@ CURATED = [
     identities(**{"@odata.type": "identitySet", "user": {"id": "a"}}),
     identities(**{"@odata.type": {"id": "a"}, "user": {"id": "a"}}),
     identities(**{"@odata.context": {"id": "a"}}),
+    *[command(**{name: text}) for name in ("commandId", "clientContext", "tenantId")
+      for text in ("", "é" * 128, "é" * 129, "\U0001f600" * 256, "\U0001f600" * 257, 5)],
     deep(16),
     deep(17),
     [],

@@ -193,7 +193,8 @@ BODIES = [
     '{"id":"x","clientContext":5}', '{"error":null}', '{"error":"x"}', '{"error":{}}',
     '{"error":{"code":5,"message":[]}}', '{"error":{"code":"' + "é" * 100 + '"}}',
     '{"error":{"code":"a\\nb","message":"c\\r\\nd"}}', '{"error":{"message":"' + "é" * 600 + '"}}',
-    '{"error":{"code":"UnknownError","message":"{\\"errorCode\\":\\"7505\\",\\"message\\":\\"x\\"}"}}',
+    json.dumps({"error": {"code": "UnknownError",
+                          "message": '{"errorCode":"7505","message":"x"}'}}),
     '{"error":{"code":"x","innerError":{"code":"7503"}}}', "\xff\xfe", '{"id":"\\ud800"}',
     '{"id":"a","id":"b"}',
 ]

@@ -13,9 +13,8 @@ def tracked_copy(directory):
     """The tree as a clone would have it."""
     listing = ["git", "-C", ROOT, "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
     names = subprocess.run(listing, capture_output=True, check=True).stdout
-    pack = subprocess.Popen(
-        ["tar", "-C", ROOT, "--null", "-T", "-", "-c"], stdin=subprocess.PIPE, stdout=subprocess.PIPE
-    )
+    command = ["tar", "-C", ROOT, "--null", "-T", "-", "-c"]
+    pack = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
     unpack = subprocess.Popen(["tar", "-C", directory, "-x"], stdin=pack.stdout)
     pack.stdin.write(names)
     pack.stdin.close()

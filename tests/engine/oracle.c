@@ -41,7 +41,8 @@ static struct world_call *call_of(struct world *w, const struct world_post *post
 	w->calls = realloc(w->calls, (w->n_calls + 1) * sizeof(*w->calls));
 	call = &w->calls[w->n_calls++];
 	*call = (struct world_call){ .partition = post->partition };
-	call->bucket = (struct bucket){ w->policy.call_burst, w->marked.at };
+	/* It may have waited for long since it was met: spend() cuts this to what may be there. */
+	call->bucket = (struct bucket){ w->policy.call_burst + 1, w->marked.at };
 	memcpy(call->id, post->call, sizeof(call->id));
 	return call;
 }

@@ -227,6 +227,19 @@ static void a_call_that_takes_only_single_participants_is_remembered(void **stat
 	expect_status(w, 1, "accepted");
 }
 
+static void a_group_call_with_one_bad_identity_is_still_batched(void **state)
+{
+	struct world *w = *state;
+
+	w->policy.call_rate = 1;
+	send(w, 0, "call-a", "bad bob");
+	world_refuse(w, 400, "BadRequest");
+	world_refuse(w, 400, "BadRequest");
+	world_accept(w);
+	send(w, 1, "call-a", "carl dora");
+	EXPECT_REQUESTS(w, "bad bob", "bad", "bob", "carl dora");
+}
+
 static void a_call_that_is_over_fails_all_that_is_queued_for_it(void **state)
 {
 	struct world *w = *state;
@@ -515,6 +528,7 @@ int main(void)
 		    a_refused_batch_is_sent_one_by_one_and_one_bad_identity_costs_only_itself),
 		WORLD_TEST(a_tenant_mismatch_is_split_too_and_any_other_403_is_not),
 		WORLD_TEST(a_call_that_takes_only_single_participants_is_remembered),
+		WORLD_TEST(a_group_call_with_one_bad_identity_is_still_batched),
 		WORLD_TEST(a_call_that_is_over_fails_all_that_is_queued_for_it),
 		WORLD_TEST(a_call_that_was_never_seen_gets_a_grace),
 		WORLD_TEST(a_call_that_appears_within_its_grace_is_served),

@@ -168,8 +168,8 @@ static void when_revoked_what_was_not_started_is_left_and_what_was_started_finis
 	at_once(w);
 	w->writes_by_hand = true;
 	world_command(w, 0, "call-a", "ann");
-	world_command(w, 1, "call-a", "bob");
-	world_command(w, 2, "call-b", "+4930123456 +4930123457");
+	world_command(w, 1, "call-b", "+4930123456 +4930123457");
+	world_command(w, 2, "call-a", "bob");
 	world_revoke(w, 0);
 	world_command(w, 3, "call-c", "dora");
 	assert_int_equal(w->n_posts, 2);
@@ -181,10 +181,31 @@ static void when_revoked_what_was_not_started_is_left_and_what_was_started_finis
 	assert_int_equal(w->partitions[0].n_quiet, 0);
 	world_written(w, NULL);
 	assert_int_equal(w->partitions[0].n_quiet, 1);
-	expect_stored(w, 1);
+	expect_stored(w, 2);
 	EXPECT_REQUESTS(w, "ann", "+4930123456", "+4930123457");
 	world_finish(w);
 	assert_int_equal(w->n_posts, 3);
+}
+
+/* Otherwise the next owner, who starts at the first offset without a reply, would send what stands
+ * behind it again. */
+static void when_revoked_what_stands_before_a_started_command_is_still_done(void **state)
+{
+	struct world *w = *state;
+
+	at_once(w);
+	world_command(w, 0, "call-a", "ann");
+	world_command(w, 1, "call-a", "bob");
+	world_command(w, 2, "call-b", "carl");
+	world_command(w, 3, "call-a", "dora");
+	world_revoke(w, 0);
+	world_accept(w);
+	world_accept(w);
+	assert_int_equal(w->partitions[0].n_quiet, 0);
+	world_accept(w);
+	assert_int_equal(w->partitions[0].n_quiet, 1);
+	EXPECT_REQUESTS(w, "ann", "carl", "bob");
+	expect_stored(w, 3);
 }
 
 static void a_request_that_had_no_effect_is_left_when_its_partition_is_revoked(void **state)
@@ -322,6 +343,7 @@ int main(void)
 		WORLD_TEST(offsets_that_never_come_hold_nothing),
 		WORLD_TEST(a_record_that_comes_again_is_counted_and_not_sent),
 		WORLD_TEST(when_revoked_what_was_not_started_is_left_and_what_was_started_finishes),
+		WORLD_TEST(when_revoked_what_stands_before_a_started_command_is_still_done),
 		WORLD_TEST(a_request_that_had_no_effect_is_left_when_its_partition_is_revoked),
 		WORLD_TEST(an_idle_partition_is_quiet_at_once),
 		WORLD_TEST(drain_is_revoke_for_all_partitions),

@@ -349,6 +349,7 @@ void world_give(struct world *w, struct given g)
 	*c = (struct world_command){ .partition = g.partition,
 		                     .offset = g.offset,
 		                     .is_high = g.is_high,
+		                     .is_gone = !w->partitions[g.partition].is_owned,
 		                     .arrived_step = w->steps + 1 };
 	snprintf(c->call, sizeof(c->call), "%s", g.call);
 	c->who = strdup(g.who ? g.who : "");

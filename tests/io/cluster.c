@@ -51,11 +51,12 @@ void cluster_fill(struct cluster *cluster, const char *topic, int32_t partition,
 
 	for (int i = 0; i < n; i++) {
 		char value[16];
+		char key[] = "key";
 		size_t size = (size_t)snprintf(value, sizeof(value), "%d", first + i);
 
 		assert_int_equal(
 		    rd_kafka_producev(rk, RD_KAFKA_V_TOPIC(topic), RD_KAFKA_V_PARTITION(partition),
-		                      RD_KAFKA_V_KEY("key", 3), RD_KAFKA_V_VALUE(value, size),
+		                      RD_KAFKA_V_KEY(key, 3), RD_KAFKA_V_VALUE(value, size),
 		                      RD_KAFKA_V_HEADER("name", "v", 1),
 		                      RD_KAFKA_V_MSGFLAGS(RD_KAFKA_MSG_F_COPY), RD_KAFKA_V_END),
 		    0);

@@ -17,6 +17,7 @@ os.environ.setdefault("GRAPH_SIMULATOR", os.environ["WORKER_BIN"] + "/graph-simu
 from broker import Broker
 from kafka_client import Commands, Reader
 from simulator import Simulator
+from witness import assert_valid
 from worker import Worker, configuration, merged
 
 NUMBERS = itertools.count(1)
@@ -60,6 +61,7 @@ def pipeline(broker, graph, topics, tmp_path):
     """All that a test needs: commands in, replies and dead letters out, and workers on demand.
 
     pipeline.worker(section={option: value} …) makes a worker, not yet started, for these topics.
+    In the end every reply that a test saw must be as the contract says.
     """
     workers = []
     group = f"group-{topics['commands']}"
@@ -88,6 +90,7 @@ def pipeline(broker, graph, topics, tmp_path):
         reader.close()
     for worker in workers:
         worker.kill()
+    assert_valid(replies.json())
 
 
 @pytest.hookimpl(hookwrapper=True)

@@ -49,6 +49,10 @@ def test_each_case_is_accepted_with_one_request(pipeline, path):
     assert len(reply["operations"]) == 1
     (effect,) = pipeline.graph.effects()
     assert effect["path"].endswith(f"/calls/{command['callId']}/participants/invite")
+    assert effect["body"] == {
+        "participants": command["participants"],
+        "clientContext": command["clientContext"],
+    }
 
 
 def test_all_five_at_once_are_accepted(pipeline):

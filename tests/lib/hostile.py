@@ -1,7 +1,7 @@
-"""Texts that were made to do harm, and commands that carry them in every place that a producer can fill.
+"""Texts that were made to do harm, and commands that carry them wherever a producer can write.
 
-Read from tests/contract/hostile.jsonl: a JSON string, {"hex": …} for bytes that are not UTF-8 or not
-escaped, or {"repeat": …, "times": …}.
+Read from tests/contract/hostile.jsonl: a JSON string, {"hex": …} for bytes that are not UTF-8 or
+not escaped, or {"repeat": …, "times": …}.
 """
 
 import dataclasses
@@ -125,7 +125,7 @@ def record_around(place, text, call_id):
     raw = as_bytes(text)
     if place == "the key":
         return Record(place, text, raw, value)
-    name = {"the value of a copied header": COPIED_HEADER, "the value of reply-topic": "reply-topic"}
+    name = {HEADER_PLACES[0]: COPIED_HEADER, HEADER_PLACES[1]: "reply-topic"}
     header = (name[place], raw) if place in name else (raw.decode(errors="replace"), b"x")
     return Record(place, text, key, value, (header,))
 

@@ -213,8 +213,9 @@ class Simulator:
         return [line for line in lines if control or line["route"] != "control"]
 
     def invites(self):
-        """The journal's lines of the invite path."""
-        return [line for line in self.journal() if line["route"] == "invite"]
+        """The journal's lines of the invite path, in the order in which the requests came."""
+        lines = [line for line in self.journal() if line["route"] == "invite"]
+        return sorted(lines, key=lambda line: line["seq"])
 
     def effects(self):
         """The journal's lines of invites that took effect."""

@@ -13,10 +13,17 @@ def readelf(option, path):
     return subprocess.run(command, capture_output=True, text=True, check=True).stdout
 
 
+def disassembled(function, path):
+    """Its instructions. The note that says the same of a whole file is lost on Debian 12, whose
+    start-up objects do not carry it."""
+    command = ["objdump", "--no-show-raw-insn", f"--disassemble={function}", str(path)]
+    return subprocess.run(command, capture_output=True, text=True, check=True).stdout
+
+
 def weaknesses(path):
     """What this executable lacks."""
     header, dynamic = readelf("--file-header", path), readelf("--dynamic", path)
-    segments, notes = readelf("--program-headers", path), readelf("--notes", path)
+    segments = readelf("--program-headers", path)
     symbols = readelf("--dyn-syms", path)
     stack = re.search(r"GNU_STACK.*", segments)
     checks = {
@@ -29,7 +36,7 @@ def weaknesses(path):
         "no search path of its own": "RUNPATH" not in dynamic and "RPATH" not in dynamic,
     }
     if "X86-64" in header:
-        checks["control-flow protection"] = "IBT, SHSTK" in notes
+        checks["control-flow protection"] = "endbr64" in disassembled("main", path)
     return [what for what, holds in checks.items() if not holds]
 
 

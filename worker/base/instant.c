@@ -9,8 +9,9 @@
 
 void wall_format(wall_t w, char text[static WALL_TEXT_SIZE])
 {
-	time_t seconds = (time_t)(w.us / US_PER_SECOND);
-	int milliseconds = (int)(w.us % US_PER_SECOND / 1000);
+	int64_t rounded_down = w.us / 1000 - (w.us % 1000 < 0);
+	time_t seconds = (time_t)(rounded_down / 1000);
+	int milliseconds = (int)(rounded_down % 1000);
 	struct tm tm;
 	size_t n;
 

@@ -149,6 +149,18 @@ static void post(struct engine *e, struct invite *invite)
 	      batch->n == 1 ? "" : "s");
 }
 
+/* True when a command's time was over while its mark was being written. */
+static bool has_expired(const struct engine *e, const struct invite *invite)
+{
+	for (size_t i = 0; i < invite->batch.n; i++) {
+		const struct command *command = invite->batch.items[i].job->command;
+
+		if (command->has_expiry && command->expires_at.us <= e->wall.us)
+			return true;
+	}
+	return false;
+}
+
 static void marked(struct engine *e, uint64_t invite_id)
 {
 	struct invite *invite = slots_find(&e->invites, invite_id);
@@ -156,7 +168,10 @@ static void marked(struct engine *e, uint64_t invite_id)
 	if (!invite || invite->state != INVITE_MARKING)
 		return;
 	if (invite->call) {
-		post(e, invite);
+		if (has_expired(e, invite))
+			settle_unsent(e, invite);
+		else
+			post(e, invite);
 		return;
 	}
 	slots_remove(&e->invites, invite->id);

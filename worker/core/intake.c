@@ -27,8 +27,9 @@ static bool keep_key(struct job *job, const struct record *record)
 static void reject(struct engine *e, struct job *job, const struct record *record,
                    const struct fault *fault)
 {
-	trace(e, "p%d@%lld rejected: %s: %s", record->partition, (long long)record->offset,
-	      reason_code(fault->reason), fault->message);
+	/* The message may quote a member's name, which is not for logs. */
+	trace(e, "p%d@%lld rejected: %s", record->partition, (long long)record->offset,
+	      reason_code(fault->reason));
 	if (!keep_key(job, record)) {
 		e->effects.out_of_memory = true;
 		return;

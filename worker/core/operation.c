@@ -67,10 +67,10 @@ bool operation_write(const json_t *operation, const struct answer *answer, const
 {
 	struct bytes id = bytes_of(string_member(operation, "id"));
 
-	if (id.size == 0 && !answer->location)
-		return false;
-	if (id.size == 0)
+	if (id.size == 0 && answer->location)
 		id = last_segment(answer->location);
+	if (id.size == 0)
+		return false;
 	buffer_append_text(out, "{\"id\":");
 	buffer_append_json(out, id);
 	buffer_append_text(out, ",\"location\":");

@@ -17,7 +17,7 @@ int16_t respond_add_error(struct engine *e, struct job *job, enum reason reason,
 	buffer_clear(&e->error);
 	outcome_write_error(&e->error, reason, message, graph_code, http_status);
 	index = fragments_add(&job->errors, buffer_bytes(&e->error));
-	out_of_memory_if(e, index < 0);
+	out_of_memory_if(e, index < 0 || !buffer_ok(&e->error));
 	return index;
 }
 

@@ -202,6 +202,7 @@ static int16_t add_unknown_error(struct answered *a, struct job *job)
 
 	buffer_clear(&e->error);
 	invite_write_context(a->invite, buffer_bytes(&e->topic), &e->error);
+	out_of_memory_if(e, !buffer_ok(&e->error));
 	wall_format((wall_t){ e->wall.us - instant_since(e->now, a->invite->sent).us }, date);
 	snprintf(message, sizeof(message), "sent at %s, then: %s; look for clientContext %s", date,
 	         a->outcome.message, buffer_bytes(&e->error).data);
@@ -313,6 +314,22 @@ static void settle_batch(struct answered *a)
 			partition_leave(job);
 		}
 	}
+}
+
+void settle_unsent(struct engine *e, struct invite *invite)
+{
+	struct answered a = { .e = e, .call = invite->call, .invite = invite };
+	struct partition *partition = a.call->partition;
+
+	slots_remove(&e->invites, invite->id);
+	e->in_flight--;
+	a.call->invite = NULL;
+	a.call->state = CALL_IDLE;
+	renew(&a);
+	settle_batch(&a);
+	call_update(e, a.call);
+	partition_check_quiet(e, partition);
+	free(invite);
 }
 
 void settle_answer(struct engine *e, struct invite *invite, const struct answer *answer)

@@ -256,7 +256,8 @@ static void on_handle_closed(uv_handle_t *handle)
 		return;
 	MHD_stop_daemon(admin->daemon);
 	free(admin);
-	closed(closed_owner);
+	if (closed)
+		closed(closed_owner);
 }
 
 void admin_close(struct admin *admin, void (*closed)(void *owner), void *owner)

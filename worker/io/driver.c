@@ -265,7 +265,7 @@ static void on_first_token(void *owner, const char *bearer, const char *problem)
 {
 	(void)owner;
 	(void)bearer;
-	(void)problem; /* Logged where it was fetched; the first command asks again */
+	(void)problem; /* Logged where it was fetched; whoever asks for readiness asks again */
 }
 
 /* Partitions come and go. */
@@ -572,6 +572,9 @@ bool driver_is_ready(struct driver *d, struct buffer *why)
 		return false;
 	}
 	if (!token_peek(d->token)) {
+		/* Without commands nobody else asks again after a fetch that failed. */
+		token_cancel(d->token, &d->first_token);
+		token_wait(d->token, &d->first_token);
 		buffer_append_text(why, "no access token for Graph");
 		return false;
 	}

@@ -42,7 +42,6 @@ struct publisher {
 	void (*fatal)(void *owner, const char *message);
 	bool is_fatal; /* Was reported */
 	const struct log *log;
-	struct metrics *metrics;
 
 	struct waiting_write *waiting;
 	struct waiting_write *refused;
@@ -195,8 +194,6 @@ static void report(struct publisher *p, uint64_t id, const char *error)
 {
 	CHECK(p->pending > 0);
 	p->pending--;
-	if (error)
-		metrics_add(p->metrics, METRIC_write_failures, 1);
 	p->cb(p->owner, id, error);
 }
 
@@ -315,7 +312,7 @@ struct publisher *publisher_new(uv_loop_t *loop, const struct kafka_properties *
 	p->owner = owner;
 	p->fatal = fatal;
 	p->log = log;
-	p->metrics = metrics;
+	(void)metrics; /* The engine counts what is refused */
 	p->queue = rd_kafka_queue_get_main(kafka_client_handle(p->client));
 	kafka_client_watch(p->client, p->queue);
 	uv_timer_init(loop, &p->deadline);

@@ -5,6 +5,10 @@
 
 #include "worker/core/state.h"
 
+/* An invite that was marked is not sent after all: a command of it has expired meanwhile. Frees the
+ * invite. */
+void settle_unsent(struct engine *e, struct invite *invite);
+
 /* An answer to an invite that is in flight. Frees the invite. */
 void settle_answer(struct engine *e, struct invite *invite, const struct answer *answer);
 

@@ -33,7 +33,7 @@ struct admin *admin_new(uv_loop_t *loop, const struct admin_options *options,
 
 uint16_t admin_port(const struct admin *admin);
 
-/* Breaks off what is under way. */
+/* Breaks off what is under way. closed may be NULL. */
 void admin_close(struct admin *admin, void (*closed)(void *owner), void *owner);
 
 #endif

@@ -1,0 +1,147 @@
+/* Token buckets. */
+#include "worker/core/limiter.h"
+
+#include "worker/base/random.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+
+#include <cmocka.h>
+
+static void never_lets_more_go_than_burst_and_rate_allow(void **state)
+{
+	(void)state;
+	for (uint64_t seed = 1; seed <= 200; seed++) {
+		struct random r;
+		struct limiter l;
+		instant_t start = { 12345 }, now = start;
+		double rate, most;
+		uint32_t burst;
+		unsigned taken = 0;
+
+		random_init(&r, seed);
+		rate = 0.1 + (double)random_below(&r, 3000) / 10;
+		burst = 1 + (uint32_t)random_below(&r, 20);
+		limiter_init(&l, rate, burst, burst, now);
+		for (unsigned i = 0; i < 300; i++) {
+			now.us += (int64_t)random_below(&r, (uint64_t)(2e6 / rate));
+			taken += limiter_take(&l, now);
+			most = burst + rate * ((double)(now.us - start.us) / 1e6 + 0.005);
+			assert_true(taken <= most + 1e-9);
+		}
+	}
+}
+
+static void is_ready_exactly_when_it_says(void **state)
+{
+	struct random r;
+	struct limiter l;
+	instant_t now = { 0 };
+
+	(void)state;
+	random_init(&r, 1);
+	limiter_init(&l, 7, 3, 0, now);
+	for (unsigned i = 0; i < 1000; i++) {
+		instant_t at = limiter_ready_at(&l, now);
+
+		if (instant_before(now, at)) {
+			assert_false(limiter_take(&l, (instant_t){ at.us - 1 }));
+			now = at;
+		}
+		assert_true(limiter_take(&l, now));
+		now.us += (int64_t)random_below(&r, 300000);
+	}
+}
+
+static void is_full_exactly_when_it_says(void **state)
+{
+	struct limiter l, early;
+	instant_t full;
+
+	(void)state;
+	limiter_init(&l, 7, 3, 0, (instant_t){ 0 });
+	full = limiter_full_at(&l, (instant_t){ 0 });
+	assert_int_equal(full.us, 428572);
+	early = l;
+	for (unsigned i = 0; i < 3; i++)
+		assert_true(limiter_take(&l, full));
+	assert_false(limiter_take(&l, full));
+	full.us--;
+	for (unsigned i = 0; i < 2; i++)
+		assert_true(limiter_take(&early, full));
+	assert_false(limiter_take(&early, full));
+	limiter_init(&l, 7, 3, 3, (instant_t){ 0 });
+	assert_int_equal(limiter_full_at(&l, (instant_t){ 5 }).us, 5);
+}
+
+static void late_timers_cost_no_rate(void **state)
+{
+	struct random r;
+	struct limiter l;
+	instant_t now = { 0 };
+
+	(void)state;
+	random_init(&r, 1);
+	limiter_init(&l, 10, 1, 1, now);
+	for (unsigned i = 0; i < 1000; i++) {
+		now = instant_max(now, limiter_ready_at(&l, now));
+		now.us += (int64_t)random_below(&r, 3001);
+		assert_true(limiter_take(&l, now));
+	}
+	assert_in_range(now.us, 999 * 100000 - 5000, 999 * 100000 + 3000);
+}
+
+static void a_rate_with_no_whole_interval_does_not_drift(void **state)
+{
+	struct limiter l;
+	instant_t now = { 0 };
+
+	(void)state;
+	limiter_init(&l, 3000, 1, 1, now);
+	for (unsigned i = 0; i < 30000; i++) {
+		now = limiter_ready_at(&l, now);
+		assert_true(limiter_take(&l, now));
+	}
+	assert_in_range(now.us, 9999666 - 30, 9999666 + 30);
+}
+
+static void retuning_keeps_the_tokens_that_fit(void **state)
+{
+	struct limiter l;
+	instant_t now = { 0 };
+
+	(void)state;
+	limiter_init(&l, 10, 5, 5, now);
+	limiter_retune(&l, 20, 3, now);
+	for (unsigned i = 0; i < 3; i++)
+		assert_true(limiter_take(&l, now));
+	assert_false(limiter_take(&l, now));
+	limiter_retune(&l, 1, 10, now);
+	assert_false(limiter_take(&l, now));
+	assert_int_equal(limiter_ready_at(&l, now).us, 1000000);
+}
+
+static void an_idle_age_does_not_overflow(void **state)
+{
+	struct limiter l;
+
+	(void)state;
+	limiter_init(&l, 0.001, 1000000, 0, (instant_t){ 0 });
+	assert_true(limiter_take(&l, (instant_t){ INT64_MAX / 2 }));
+	assert_int_equal(limiter_ready_at(&l, (instant_t){ INT64_MAX / 2 }).us, INT64_MAX / 2);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(never_lets_more_go_than_burst_and_rate_allow),
+		cmocka_unit_test(is_ready_exactly_when_it_says),
+		cmocka_unit_test(is_full_exactly_when_it_says),
+		cmocka_unit_test(late_timers_cost_no_rate),
+		cmocka_unit_test(a_rate_with_no_whole_interval_does_not_drift),
+		cmocka_unit_test(retuning_keeps_the_tokens_that_fit),
+		cmocka_unit_test(an_idle_age_does_not_overflow),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
