@@ -150,6 +150,7 @@ static void other_identities_are_not_found(void **state)
 {
 	static const char *const others[] = { "user:278405a3-f568-4b3e-b684-00919346306",
 		                              "phone:278405a3-f568-4b3e-b684-009193463064",
+		                              "user-278405a3-f568-4b3e-b684-009193463064",
 		                              "phone:+1234567890",
 		                              "phone:+123456789012",
 		                              "application:",

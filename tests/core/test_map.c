@@ -3,6 +3,7 @@
 #include "worker/base/random.h"
 #include "worker/core/map.h"
 
+#include <inttypes.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -311,17 +312,23 @@ static void every_cut_and_every_changed_bit_is_noticed(void **state)
 	buffer_close(&text);
 }
 
-/* Put the right checksum before 'data' and read it at offset 5. */
+/* Put the base and the right checksum before 'data' and read it there. */
+static enum map_problem read_data_at(int64_t base, struct bytes data, struct map *ret)
+{
+	char text[2 * MAP_TEXT_MAX], front[32];
+	uLong crc;
+	int size = snprintf(front, sizeof(front), "%" PRId64 ":", base);
+
+	crc = crc32(0, (const Bytef *)front, (uInt)size);
+	crc = crc32(crc, (const Bytef *)data.data, (uInt)data.size);
+	size = snprintf(text, sizeof(text), "1:%s%08lx:", front, crc);
+	memcpy(text + size, data.data, data.size);
+	return map_decode((struct bytes){ text, (size_t)size + data.size }, base, ret);
+}
+
 static enum map_problem read_data(struct bytes data, struct map *ret)
 {
-	char text[2 * MAP_TEXT_MAX];
-	uLong crc = crc32(0, (const Bytef *)"5:", 2);
-	int size;
-
-	crc = crc32(crc, (const Bytef *)data.data, (uInt)data.size);
-	size = snprintf(text, sizeof(text), "1:5:%08lx:", crc);
-	memcpy(text + size, data.data, data.size);
-	return map_decode((struct bytes){ text, (size_t)size + data.size }, 5, ret);
+	return read_data_at(5, data, ret);
 }
 
 static void data_that_cannot_be_are_malformed(void **state)
@@ -427,12 +434,28 @@ static void says_what_is_wrong_with_a_text(void **state)
 static void a_text_longer_than_a_broker_keeps_is_malformed(void **state)
 {
 	char data[MAP_TEXT_MAX];
+	struct bytes longest = { data, MAP_TEXT_MAX - strlen("1:5:00000000:") };
 	struct map m;
 
 	(void)state;
 	memset(data, 'B', sizeof(data));
-	memcpy(data, "s__", 3);
-	assert_int_equal(read_data((struct bytes){ data, sizeof(data) }, &m), MAP_MALFORMED);
+	memcpy(data, "s__H", 4);
+	assert_int_equal(read_data(longest, &m), MAP_OK);
+	map_close(&m);
+	longest.size++;
+	assert_int_equal(read_data(longest, &m), MAP_MALFORMED);
+}
+
+static void offsets_end_where_numbers_do(void **state)
+{
+	struct map m;
+
+	(void)state;
+	assert_int_equal(read_data_at(INT64_MAX - 2, bytes_of("sCF"), &m), MAP_OK);
+	assert_int_equal(m.entries[0].offset, INT64_MAX - 1);
+	map_close(&m);
+	assert_int_equal(read_data_at(INT64_MAX - 2, bytes_of("sD"), &m), MAP_MALFORMED);
+	assert_int_equal(read_data_at(INT64_MAX - 2, bytes_of("dDV"), &m), MAP_MALFORMED);
 }
 
 /* What is believed of random data can be written and read again. */
@@ -538,6 +561,7 @@ int main(void)
 		cmocka_unit_test(nearly_the_same_data_are_read),
 		cmocka_unit_test(says_what_is_wrong_with_a_text),
 		cmocka_unit_test(a_text_longer_than_a_broker_keeps_is_malformed),
+		cmocka_unit_test(offsets_end_where_numbers_do),
 		cmocka_unit_test(random_data_are_read_as_themselves_or_not_at_all),
 		cmocka_unit_test(finds_an_offset_among_many),
 		cmocka_unit_test(running_out_of_memory_is_said_and_leaves_nothing),
