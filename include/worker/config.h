@@ -20,6 +20,9 @@ struct config_secret {
 	char *text; /* Owned; wiped before it is freed */
 };
 
+/* The words of `delivery`, in their order. */
+enum config_delivery_value { CONFIG_EXACTLY_ONCE, CONFIG_AT_LEAST_ONCE };
+
 /* A list of texts, all owned. */
 struct config_names {
 	char **list;
@@ -37,7 +40,7 @@ struct config_names {
 #define CONFIG_TYPE_DURATION duration_t
 #define CONFIG_TYPE_RATE     double /* Per second */
 #define CONFIG_TYPE_CHOICE                                                                         \
-	unsigned /* Position in the list of words: log.level is an enum log_level */
+	unsigned /* Position in the list of words, as in the enums of log.h, policy.h and above */
 #define CONFIG_TYPE_NAMES  struct config_names
 #define CONFIG_TYPE_SECRET struct config_secret
 

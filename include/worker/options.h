@@ -2,12 +2,16 @@
  *
  * OPTION(section, name, type, need, default, least, most, text): values as they are written there.
  * 'least' and 'most' bound a number or a duration, the length of a text, or the items of a list; a
- * CHOICE has its words in 'most'. */
+ * CHOICE has its words in 'most'. 'need' is OPTIONAL, REQUIRED, or ADVISED: there is a default, but
+ * the example shows a value. An option named 'value' is its whole section: `delivery: WORD`. */
 #ifndef WORKER_OPTIONS_H
 #define WORKER_OPTIONS_H
 
 #define OPTIONS_SECTIONS(SECTION)                                                                  \
 	SECTION(topics, "Kafka topics. They must exist, or the broker must create them.")          \
+	SECTION(delivery, "What is promised when a worker dies at the wrong moment.")              \
+	SECTION(exactly_once, "How exactly-once delivery is kept; at-least-once uses none of it.") \
+	SECTION(evidence, "Where traces of an invite of unknown outcome are looked for.")          \
 	SECTION(consumer, "Membership in the consumer group.")                                     \
 	SECTION(commands, "Which commands are taken, and what of them goes into the reply.")       \
 	SECTION(batch, "Commands of one call that share a request.")                               \
@@ -27,12 +31,33 @@
 	       "Topic that replies are written to.")                                               \
 	OPTION(topics, dead_letters, NAME, OPTIONAL, "invite-dead-letters", "1", "249",            \
 	       "Topic that gets an exact copy of each command that is not valid.")
+#define OPTIONS_delivery(OPTION)                                                                   \
+	OPTION(delivery, value, CHOICE, OPTIONAL, "exactly-once", "",                              \
+	       "exactly-once,at-least-once",                                                       \
+	       "exactly-once sends no invite twice; at-least-once may, after a crash.")
+#define OPTIONS_exactly_once(OPTION)                                                               \
+	OPTION(exactly_once, transactional_id, TEXT, OPTIONAL, "", "0", "512",                     \
+	       "Stable name of this slot's transactions; empty: GROUP-INSTANCE_ID.")               \
+	OPTION(exactly_once, lease, DURATION, OPTIONAL, "7s", "500ms", "10m",                      \
+	       "How long a commit allows to send; less than consumer.session_timeout.")            \
+	OPTION(exactly_once, commit_deadline, DURATION, OPTIONAL, "3s", "100ms", "9s",             \
+	       "A commit without an answer for so long makes the worker join anew.")               \
+	OPTION(exactly_once, transaction_timeout, DURATION, OPTIONAL, "5s", "1s", "15m",           \
+	       "After so long the broker aborts the transaction of a dead worker.")                \
+	OPTION(exactly_once, gap, DURATION, OPTIONAL, "5ms", "3ms", "20ms",                        \
+	       "Least time between two transactions; more saves CPU, less saves delay.")           \
+	OPTION(exactly_once, on_bad_map, CHOICE, OPTIONAL, "stop", "", "stop,report,trust-offset", \
+	       "What becomes of a partition whose committed map cannot be used.")
+#define OPTIONS_evidence(OPTION)                                                                   \
+	OPTION(evidence, operations, BOOL, OPTIONAL, "true", "", "",                               \
+	       "Look among the call's operations: the better evidence.")                           \
+	OPTION(evidence, roster, BOOL, OPTIONAL, "true", "", "",                                   \
+	       "Look among the call's participants; needs Calls.JoinGroupCall.All.")
 #define OPTIONS_consumer(OPTION)                                                                   \
 	OPTION(consumer, group, TEXT, OPTIONAL, "invite-worker", "1", "255",                       \
 	       "Consumer group; its workers share the partitions.")                                \
-	OPTION(                                                                                    \
-	    consumer, instance_id, TEXT, OPTIONAL, "", "0", "249",                                 \
-	    "Stable name of this worker's slot (static membership); a restart keeps its place.")   \
+	OPTION(consumer, instance_id, TEXT, ADVISED, "", "0", "249",                               \
+	       "Stable name of this worker's slot, its own; exactly-once delivery needs it.")      \
 	OPTION(consumer, session_timeout, DURATION, OPTIONAL, "10s", "1s", "10m",                  \
 	       "After this silence the group gives the worker's partitions to others.")            \
 	OPTION(consumer, commit_interval, DURATION, OPTIONAL, "200ms", "10ms", "10s",              \
@@ -44,6 +69,8 @@
 	       "Reject a record whose key is not its callId; false gives up order per call.")      \
 	OPTION(commands, max_age, DURATION, OPTIONAL, "1h", "0", "8760h",                          \
 	       "Commands whose record is older are answered as expired; 0: no limit.")             \
+	OPTION(commands, duplicate_window, COUNT, OPTIONAL, "1000", "0", "100000",                 \
+	       "Records of a partition in which a commandId counts once; 0: not at all.")          \
 	OPTION(commands, copy_headers, NAMES, OPTIONAL, "traceparent,tracestate,correlation-id",   \
 	       "0", "16", "Record headers that are copied from a command to its reply.")           \
 	OPTION(commands, reply_topics, NAMES, OPTIONAL, "", "0", "32",                             \

@@ -10,6 +10,7 @@ BIN = pathlib.Path(os.environ.get("WORKER_BIN", ROOT / "build" / "release" / "bi
 
 LOGIN = "login: {tenant_id: contoso.example, client_id: app, client_secret_file: %s}\n"
 KAFKA = "kafka: {bootstrap.servers: 'localhost:1'}\n"
+SLOT = {"INVITE_WORKER_CONSUMER_INSTANCE_ID": "worker-0"}
 
 MISTAKES = 78
 USAGE = 64
@@ -33,12 +34,12 @@ class File:
         self.secret.write_text("hush\n")
 
     def check(self, text, env=None):
-        """`check` of exactly this text (or bytes)."""
+        """`check` of exactly this text (or bytes), for a worker that has a slot."""
         if isinstance(text, bytes):
             self.path.write_bytes(text)
         else:
             self.path.write_text(textwrap.dedent(text))
-        return run("check", "-c", self.path, env=env)
+        return run("check", "-c", self.path, env={**SLOT, **(env or {})})
 
     def complete(self, text, env=None):
         """`check` of a file that is right, with these lines in front."""

@@ -121,6 +121,46 @@ CASES = {
         "retry: {cap: 100ms}\n",
         ["1:14: retry.cap: is shorter than retry.base"],
     ),
+    "a lease as long as the session": (
+        "exactly_once: {lease: 10s}\n",
+        [
+            "1:23: exactly_once.lease: is not less than consumer.session_timeout: the worker "
+            "could still send when another has taken over"
+        ],
+    ),
+    "a commit that may come after the lease": (
+        "exactly_once: {lease: 3s}\n",
+        [
+            " exactly_once.commit_deadline: is not less than exactly_once.lease: a commit could "
+            "come too late to send"
+        ],
+    ),
+    "a delivery that there is not": (
+        "delivery: sometimes\n",
+        ["1:11: delivery: expected one of exactly-once,at-least-once, got sometimes"],
+    ),
+    "a delivery that is a section": (
+        "delivery: {value: exactly-once}\n",
+        ["1:11: delivery: expected a word, got a map"],
+    ),
+    "a delivery without a value": (
+        "delivery:\n",
+        ["1:10: delivery: expected a word, got nothing"],
+    ),
+    "a delivery that is mistyped": (
+        "delivry: exactly-once\n",
+        ["1:1: delivry: there is no such section; did you mean delivery?"],
+    ),
+    "too short a gap between transactions": (
+        "exactly_once: {gap: 2ms}\n",
+        ["1:21: exactly_once.gap: 2ms is out of range: expected 3ms to 20ms"],
+    ),
+    "another way with bad maps": (
+        "exactly_once: {on_bad_map: ignore}\n",
+        [
+            "1:28: exactly_once.on_bad_map: expected one of stop,report,trust-offset, got ignore"
+        ],
+    ),
     "fewer offsets than commands": (
         "queue: {offsets_per_partition: 10}\n",
         ["1:32: queue.offsets_per_partition: is less than queue.commands_per_partition"],
@@ -182,6 +222,41 @@ def test_says_when_all_is_well(file):
     result = file.complete("batch:\ncommands: {max_age: 0}\n")
     assert (result.returncode, result.stdout) == (0, f"{file.path}: ok\n")
     assert result.stderr == ""
+
+
+NO_SLOT = {"INVITE_WORKER_CONSUMER_INSTANCE_ID": ""}
+
+
+def test_says_how_to_name_the_slot_of_a_worker_that_has_none(file):
+    result = file.complete("", NO_SLOT)
+    (line,) = result.stderr.splitlines()
+    assert "consumer.instance_id: is required for delivery: exactly-once" in line
+    for way in ("StatefulSet", "systemd", "at-least-once"):
+        assert way in line
+    assert result.returncode == MISTAKES
+
+
+def test_needs_no_slot_for_at_least_once(file):
+    result = file.complete("delivery: at-least-once\n", NO_SLOT)
+    assert (result.returncode, result.stderr) == (0, "")
+
+
+def test_leaves_what_exactly_once_alone_needs_unchecked_otherwise(file):
+    text = "delivery: at-least-once\nexactly_once: {lease: 9m}\nretry: {settle: 0}\n"
+    assert file.complete(text).stderr == ""
+
+
+def test_warns_of_a_settle_time_in_which_the_worker_of_before_may_send(file):
+    result = file.complete("retry: {settle: 16s}\n")
+    (line,) = file.problems(result)
+    assert line.startswith(
+        "1:17: warning: retry.settle: is shorter than exactly_once.lease + graph.timeout"
+    )
+    assert result.returncode == 0
+
+
+def test_a_settle_time_of_lease_and_timeout_is_enough(file):
+    assert file.complete("retry: {settle: 17s}\n").stderr == ""
 
 
 def test_warns_of_a_rate_over_that_of_graph(file):

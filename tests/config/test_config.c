@@ -1,6 +1,7 @@
 /* From file and environment to the typed fields. */
 #include "worker/base/log.h"
 #include "worker/config.h"
+#include "worker/core/policy.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -13,7 +14,8 @@
 
 #define REQUIRED                                                                                   \
 	"login: { tenant_id: contoso.example, client_id: app, client_secret: hush }\n"             \
-	"kafka: { bootstrap.servers: \"localhost:1\" }\n"
+	"kafka: { bootstrap.servers: \"localhost:1\" }\n"                                          \
+	"delivery: at-least-once\n"
 
 struct fixture {
 	char path[64];
@@ -69,6 +71,14 @@ static void gives_every_option_its_default(void **state)
 	assert_int_equal(f->config->commands.reply_topics.count, 0);
 	assert_int_equal(f->config->batch.window.us, 20000);
 	assert_true(f->config->rate.call == 5.0);
+	assert_int_equal(f->config->commands.duplicate_window, 1000);
+	assert_int_equal(f->config->exactly_once.lease.us, 7000000);
+	assert_int_equal(f->config->exactly_once.commit_deadline.us, 3000000);
+	assert_int_equal(f->config->exactly_once.transaction_timeout.us, 5000000);
+	assert_int_equal(f->config->exactly_once.gap.us, 5000);
+	assert_int_equal(f->config->exactly_once.on_bad_map, BAD_MAP_STOP);
+	assert_true(f->config->evidence.operations);
+	assert_true(f->config->evidence.roster);
 	assert_null(f->config->graph.ca_file);
 	assert_int_equal(f->config->log.level, LOG_INFO);
 	assert_string_equal(f->config->login.scope, "https://graph.microsoft.com/.default");
@@ -115,6 +125,62 @@ static void lets_the_environment_win(void **state)
 	assert_int_equal(f->problems.warnings, 0);
 }
 
+/* What a worker of exactly-once delivery needs, without its slot. */
+#define EXACTLY_ONCE                                                                               \
+	"login: { tenant_id: contoso.example, client_id: app, client_secret: hush }\n"             \
+	"kafka: { bootstrap.servers: \"localhost:1\" }\n"
+
+static void delivers_exactly_once_unless_told_otherwise(void **state)
+{
+	struct fixture *f = *state;
+
+	assert_int_equal(load(f, EXACTLY_ONCE "consumer: { instance_id: w-0 }\n", NULL), 0);
+	assert_int_equal(f->config->delivery.value, CONFIG_EXACTLY_ONCE);
+	assert_string_equal(f->config->consumer.instance_id, "w-0");
+	assert_string_equal(f->config->exactly_once.transactional_id, "invite-worker-w-0");
+}
+
+static void takes_the_delivery_as_one_word(void **state)
+{
+	struct fixture *f = *state;
+
+	assert_int_equal(load(f, EXACTLY_ONCE "delivery: at-least-once\n", NULL), 0);
+	assert_int_equal(f->config->delivery.value, CONFIG_AT_LEAST_ONCE);
+	assert_null(f->config->exactly_once.transactional_id);
+}
+
+static void takes_the_delivery_from_the_environment(void **state)
+{
+	struct fixture *f = *state;
+	char *const variables[] = { (char[]){ "INVITE_WORKER_DELIVERY=at-least-once" }, NULL };
+
+	assert_int_equal(load(f, EXACTLY_ONCE "delivery: exactly-once\n", variables), 0);
+	assert_int_equal(f->config->delivery.value, CONFIG_AT_LEAST_ONCE);
+}
+
+static void takes_the_transactions_name_and_the_use_of_bad_maps_from_the_file(void **state)
+{
+	struct fixture *f = *state;
+
+	assert_int_equal(load(f,
+	                      EXACTLY_ONCE
+	                      "consumer: { instance_id: w-0 }\n"
+	                      "exactly_once: { transactional_id: x, on_bad_map: trust-offset }\n",
+	                      NULL),
+	                 0);
+	assert_string_equal(f->config->exactly_once.transactional_id, "x");
+	assert_int_equal(f->config->exactly_once.on_bad_map, BAD_MAP_TRUST);
+}
+
+static void needs_a_slot_for_exactly_once_delivery(void **state)
+{
+	struct fixture *f = *state;
+
+	assert_int_equal(load(f, EXACTLY_ONCE, NULL), -1);
+	assert_int_equal(f->problems.mistakes, 1);
+	assert_string_equal(f->problems.list[f->problems.count - 1].path, "consumer.instance_id");
+}
+
 static void empties_a_list_by_an_empty_variable(void **state)
 {
 	struct fixture *f = *state;
@@ -130,6 +196,7 @@ static void passes_properties_of_kafka_through_verbatim(void **state)
 
 	assert_int_equal(load(f,
 	                      "login: { tenant_id: t, client_id: c, client_secret: s }\n"
+	                      "delivery: at-least-once\n"
 	                      "kafka:\n"
 	                      "  bootstrap.servers: a:1,b:2\n"
 	                      "  socket.keepalive.enable: true\n"
@@ -150,7 +217,7 @@ static void gives_nothing_when_there_is_a_mistake(void **state)
 	assert_int_equal(load(f, REQUIRED "batch: { window: 2 }\n", NULL), -1);
 	assert_null(f->config);
 	assert_int_equal(f->problems.mistakes, 1);
-	assert_int_equal(f->problems.list[f->problems.count - 1].place.line, 3);
+	assert_int_equal(f->problems.list[f->problems.count - 1].place.line, 4);
 	assert_int_equal(f->problems.list[f->problems.count - 1].place.column, 18);
 	assert_string_equal(f->problems.list[f->problems.count - 1].path, "batch.window");
 }
@@ -165,7 +232,7 @@ static void counts_more_problems_than_it_keeps(void **state)
 		used += (size_t)snprintf(text + used, sizeof(text) - used, "  nonsense%d: 1\n", i);
 	assert_int_equal(load(f, text, NULL), -1);
 	assert_int_equal(f->problems.count, PROBLEMS_MAX);
-	assert_int_equal(f->problems.mistakes, 150 + 4);
+	assert_int_equal(f->problems.mistakes, 150 + 5);
 }
 
 static void releases_nothing_for_null(void **state)
@@ -181,6 +248,11 @@ int main(void)
 		TEST(gives_every_option_its_default),
 		TEST(gives_what_the_file_says),
 		TEST(lets_the_environment_win),
+		TEST(delivers_exactly_once_unless_told_otherwise),
+		TEST(takes_the_delivery_as_one_word),
+		TEST(takes_the_delivery_from_the_environment),
+		TEST(takes_the_transactions_name_and_the_use_of_bad_maps_from_the_file),
+		TEST(needs_a_slot_for_exactly_once_delivery),
 		TEST(empties_a_list_by_an_empty_variable),
 		TEST(passes_properties_of_kafka_through_verbatim),
 		TEST(gives_nothing_when_there_is_a_mistake),

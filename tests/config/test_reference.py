@@ -1,6 +1,7 @@
 """What is generated from the table of options is what stands in config/, and it is right."""
 
 import json
+import re
 
 import jsonschema
 import pytest
@@ -38,7 +39,7 @@ def example():
 
 def uncommented():
     """The example with every default in force."""
-    lines = example().splitlines()
+    lines = [re.sub("^# (delivery: )", r"\1", line) for line in example().splitlines()]
     options = [line.replace("  # ", "  ", 1) for line in lines if ": " in line or line[-1:] == ":"]
     text = "\n".join(line for line in options if not line.startswith("#"))
     return "\n".join(line for line in text.splitlines() if is_yaml_option(line))
@@ -59,7 +60,8 @@ def test_the_schema_accepts_every_default(validator):
     validator.validate(document)
     assert document["batch"] == {"window": "20ms", "max_participants": 5, "phones_alone": True}
     sections = json.loads(reference.generated("schema"))["properties"]
-    for name in set(sections) - {"kafka", "login"}:
+    assert document["delivery"] == sections["delivery"]["default"]
+    for name in set(sections) - {"kafka", "login", "delivery"}:
         assert set(document[name]) == set(sections[name]["properties"])
 
 
@@ -94,6 +96,9 @@ def test_the_worker_accepts_the_example():
         "rate: {call: 0}",
         "rate: {call: fast}",
         "log: {level: loud}",
+        "delivery: sometimes",
+        "delivery: {value: exactly-once}",
+        "delivery:",
         "topics: {replies: a/b}",
         "topics: {replies: ''}",
         "commands: {copy_headers: a}",
@@ -116,6 +121,7 @@ def test_the_schema_refuses_what_check_refuses(validator, tmp_path, text):
 @pytest.mark.parametrize(
     "text",
     ["", "batch:", "batch: {window: 0}", "consumer: {instance_id: 7}", "rate: {call: 0.5}",
+     "delivery: at-least-once",
      "graph: {proxy: ''}", "kafka: {socket.keepalive.enable: true, sasl.password_file: /x}"],
 )
 def test_the_schema_accepts_what_check_accepts(validator, text):

@@ -245,11 +245,15 @@ void loader_read_file(struct loader *l, const struct node *root)
 	for (size_t i = 0; i < root->count; i += 2) {
 		const struct node *key = &root->items[i], *value = &root->items[i + 1];
 		bool is_kafka;
+		size_t whole;
 
 		if (!check_key(l, root, i, ""))
 			continue;
 		is_kafka = strcmp(key->text, "kafka") == 0;
-		if (!is_kafka && !option_section_find(key->text))
+		whole = option_find(key->text, OPTION_WHOLE);
+		if (whole != OPTIONS_COUNT)
+			read_value(l, whole, value);
+		else if (!is_kafka && !option_section_find(key->text))
 			unknown_section(l, key);
 		else if (!check_section(l, key, value))
 			continue;

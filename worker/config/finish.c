@@ -81,6 +81,48 @@ static void set_scope(struct config *config)
 	CHECK(asprintf(&config->login.scope, "%.*s/.default", (int)url_origin_size(url), url) >= 0);
 }
 
+/* Every worker needs a name that survives its restarts, and that no other worker has. */
+static void check_slot(struct loader *l)
+{
+	if (l->config->consumer.instance_id)
+		return;
+	report(l, SEVERITY_MISTAKE, OPTION_AT_consumer_instance_id,
+	       "is required for delivery: exactly-once. Give each worker a name of its own that "
+	       "stays the same over restarts: in a StatefulSet the pod's name, with systemd the "
+	       "instance (%i). Or choose delivery: at-least-once");
+}
+
+static void set_transactional_id(struct config *config)
+{
+	const char *instance = config->consumer.instance_id;
+
+	if (config->exactly_once.transactional_id || !instance)
+		return;
+	CHECK(asprintf(&config->exactly_once.transactional_id, "%s-%s", config->consumer.group,
+	               instance) >= 0);
+}
+
+static void check_exactly_once(struct loader *l)
+{
+	const struct config *c = l->config;
+
+	if (c->delivery.value != CONFIG_EXACTLY_ONCE)
+		return;
+	check_slot(l);
+	if (c->exactly_once.lease.us >= c->consumer.session_timeout.us)
+		report(
+		    l, SEVERITY_MISTAKE, OPTION_AT_exactly_once_lease,
+		    "is not less than consumer.session_timeout: the worker could still send when "
+		    "another has taken over");
+	if (c->exactly_once.commit_deadline.us >= c->exactly_once.lease.us)
+		report(l, SEVERITY_MISTAKE, OPTION_AT_exactly_once_commit_deadline,
+		       "is not less than exactly_once.lease: a commit could come too late to send");
+	if (c->retry.settle.us < c->exactly_once.lease.us + c->graph.timeout.us)
+		report(l, SEVERITY_WARNING, OPTION_AT_retry_settle,
+		       "is shorter than exactly_once.lease + graph.timeout: evidence may be looked "
+		       "for while the worker of before is still sending");
+}
+
 static bool same(const char *a, const char *b)
 {
 	return strcmp(a, b) == 0;
@@ -138,6 +180,8 @@ void loader_finish(struct loader *l)
 	check_url(l, OPTION_AT_graph_url, l->config->graph.url);
 	check_url(l, OPTION_AT_login_url, l->config->login.url);
 	set_scope(l->config);
+	set_transactional_id(l->config);
+	check_exactly_once(l);
 	check_topics(l);
 	check_rate(l);
 	check_relations(l);

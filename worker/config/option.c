@@ -56,16 +56,27 @@ size_t option_find(const char *section, const char *name)
 	return i;
 }
 
+bool option_is_whole(const struct config_option *o)
+{
+	return strcmp(o->name, OPTION_WHOLE) == 0;
+}
+
 void option_path(const struct config_option *o, char path[static OPTION_NAME_SIZE])
 {
-	snprintf(path, OPTION_NAME_SIZE, "%s.%s", o->section, o->name);
+	bool whole = option_is_whole(o);
+
+	snprintf(path, OPTION_NAME_SIZE, "%s%s%s", o->section, whole ? "" : ".",
+	         whole ? "" : o->name);
 }
 
 void option_variable(const struct config_option *o, char variable[static OPTION_NAME_SIZE])
 {
-	snprintf(variable, OPTION_NAME_SIZE, "INVITE_WORKER_%s_%s", o->section, o->name);
+	char path[OPTION_NAME_SIZE];
+
+	option_path(o, path);
+	snprintf(variable, OPTION_NAME_SIZE, "INVITE_WORKER_%.80s", path);
 	for (char *c = variable; *c; c++)
-		*c = (char)toupper((unsigned char)*c);
+		*c = *c == '.' ? '_' : (char)toupper((unsigned char)*c);
 }
 
 const char *option_type_text(enum option_type type)

@@ -92,7 +92,10 @@ static void write_range(const struct config_option *o, struct buffer *out)
 
 static void write_row(const struct config_option *o, struct buffer *out)
 {
-	buffer_printf(out, "| `%s.%s` | %s | ", o->section, o->name, type_word(o->type));
+	char path[OPTION_NAME_SIZE];
+
+	option_path(o, path);
+	buffer_printf(out, "| `%s` | %s | ", path, type_word(o->type));
 	if (o->need == OPTION_REQUIRED) {
 		buffer_append_text(out, "**required**");
 	} else {
@@ -139,7 +142,10 @@ static void write_wrapped(const char *text, struct buffer *out)
 
 static void write_help_option(const struct config_option *o, struct buffer *out)
 {
-	buffer_printf(out, "  %s.%s", o->section, o->name);
+	char path[OPTION_NAME_SIZE];
+
+	option_path(o, path);
+	buffer_printf(out, "  %s", path);
 	if (o->need == OPTION_REQUIRED) {
 		buffer_append_text(out, " (required)");
 	} else if (*o->initial) {
@@ -159,7 +165,9 @@ void reference_write_help(struct buffer *out)
  * default. */
 static void write_example_option(const struct config_option *o, struct buffer *out)
 {
-	buffer_printf(out, "  # %s", o->text);
+	const char *indent = option_is_whole(o) ? "" : "  ";
+
+	buffer_printf(out, "%s# %s", indent, o->text);
 	if (o->type == OPTION_COUNT || o->type == OPTION_DURATION || o->type == OPTION_RATE ||
 	    o->type == OPTION_CHOICE) {
 		buffer_append_text(out, " (");
@@ -171,8 +179,10 @@ static void write_example_option(const struct config_option *o, struct buffer *o
 		buffer_printf(out, "  %s_file: /etc/invite-worker/client-secret\n", o->name);
 	} else if (o->need == OPTION_REQUIRED) {
 		buffer_printf(out, "  %s: 00000000-0000-0000-0000-000000000000\n", o->name);
+	} else if (o->need == OPTION_ADVISED) {
+		buffer_printf(out, "  %s: invite-worker-0\n", o->name);
 	} else {
-		buffer_printf(out, "  # %s: ", o->name);
+		buffer_printf(out, "%s# %s: ", indent, *indent ? o->name : o->section);
 		write_default(o, out);
 		buffer_append_char(out, '\n');
 	}
@@ -192,7 +202,9 @@ void reference_write_example(struct buffer *out)
 	for (size_t i = 0; option_section_at(i); i++) {
 		const struct config_section *s = option_section_at(i);
 
-		buffer_printf(out, "\n# %s\n%s:\n", s->text, s->name);
+		buffer_printf(out, "\n# %s\n", s->text);
+		if (option_find(s->name, OPTION_WHOLE) == OPTIONS_COUNT)
+			buffer_printf(out, "%s:\n", s->name);
 		for_each(s, out, write_example_option);
 	}
 	buffer_append_text(out, "\n# Properties of librdkafka, passed through as they are.\n"

@@ -116,7 +116,7 @@ static void write_property(const struct config_option *o, const char *suffix, co
 		buffer_append_text(out, "\"type\": \"string\", \"minLength\": 1");
 	else
 		write_type(o, out);
-	if (o->need == OPTION_OPTIONAL)
+	if (o->need != OPTION_REQUIRED)
 		write_schema_default(o, out);
 	buffer_append_text(out, "\n        }");
 }
@@ -132,10 +132,25 @@ static void write_option(const struct config_option *o, struct buffer *out)
 	write_property(o, "_credential", "Name of a systemd credential that contains it.", out);
 }
 
+static void write_whole(const struct config_option *o, struct buffer *out)
+{
+	buffer_printf(out, "    \"%s\": {\n", o->section);
+	write_member("      ", "description", o->text, out);
+	buffer_append_text(out, ",\n      ");
+	write_type(o, out);
+	write_schema_default(o, out);
+	buffer_append_text(out, "\n    },\n");
+}
+
 static void write_section(const struct config_section *s, struct buffer *out)
 {
+	size_t whole = option_find(s->name, OPTION_WHOLE);
 	const char *separator = "";
 
+	if (whole != OPTIONS_COUNT) {
+		write_whole(option_at(whole), out);
+		return;
+	}
 	buffer_printf(out, "    \"%s\": {\n", s->name);
 	write_member("      ", "description", s->text, out);
 	buffer_append_text(out, ",\n      \"type\": [\"object\", \"null\"],\n"

@@ -20,7 +20,7 @@ enum option_type {
 	OPTION_SECRET
 };
 
-enum option_need { OPTION_OPTIONAL, OPTION_REQUIRED };
+enum option_need { OPTION_OPTIONAL, OPTION_ADVISED, OPTION_REQUIRED };
 
 /* One row; all texts are constants. */
 struct config_option {
@@ -64,7 +64,11 @@ size_t option_find(const char *section, const char *name);
 /* Most characters of an option's path or variable, with the final NUL. */
 #define OPTION_NAME_SIZE 96
 
-/* Write "section.name" and INVITE_WORKER_SECTION_NAME. */
+/* The name of an option that is its whole section: a value stands where others have a map. */
+#define OPTION_WHOLE "value"
+bool option_is_whole(const struct config_option *o);
+
+/* Write "section.name" and INVITE_WORKER_SECTION_NAME, without a name for a whole section. */
 void option_path(const struct config_option *o, char path[static OPTION_NAME_SIZE]);
 void option_variable(const struct config_option *o, char variable[static OPTION_NAME_SIZE]);
 
