@@ -7,11 +7,16 @@
 #include "worker/core/reason.h"
 
 #include <argp.h>
+#include <ctype.h>
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sysexits.h>
 
 #define PAGE_MAX ((size_t)1024 * 1024)
+
+/* So far from the largest number that nothing that is added to an offset overflows. */
+#define OFFSET_MAX (INT64_MAX / 2)
 
 static const struct {
 	const char *name;
@@ -19,8 +24,21 @@ static const struct {
 } commands[] = {
 	{ "run", CLI_RUN },
 	{ "check", CLI_CHECK },
+	{ "ledger", CLI_LEDGER },
 	{ "help", CLI_HELP },
 };
+
+static const struct {
+	const char *name;
+	enum cli_ledger_action action;
+} actions[] = {
+	{ "show", CLI_LEDGER_SHOW },
+	{ "accept", CLI_LEDGER_ACCEPT },
+	{ "repair", CLI_LEDGER_REPAIR },
+};
+
+/* Options of the command line that have no letter. */
+enum { KEY_PARTITION = 256, KEY_OFFSET, KEY_JSON, KEY_DRY_RUN };
 
 static const struct {
 	const char *name;
@@ -32,6 +50,9 @@ static const struct {
 };
 
 static const char usage[] = "run -c FILE\ncheck -c FILE\n"
+                            "ledger show -c FILE [--partition N] [--json]\n"
+                            "ledger accept -c FILE --partition N [--offset O] [--dry-run]\n"
+                            "ledger repair -c FILE --partition N [--dry-run]\n"
                             "help [options|schema|example|metrics|replies|answers]";
 
 static const char description[] =
@@ -39,6 +60,9 @@ static const char description[] =
     "Commands:\n"
     "  run      Run the service until SIGTERM or SIGINT\n"
     "  check    Report every mistake of a configuration; contacts nothing\n"
+    "  ledger   Show what is committed of each partition; while no worker runs, accept\n"
+    "           that nothing behind an offset was begun, or repair a map that is of no\n"
+    "           use: all behind the committed offset then counts as begun\n"
     "  help     Print this, the options, their schema, an example, the metrics, the\n"
     "           statuses and codes of replies, or what Graph's answers lead to\n\n"
     "Options of the command line:\v";
@@ -78,14 +102,62 @@ static void set_command(struct argp_state *state, struct cli_arguments *argument
 	argp_error(state, "there is no command '%s'", name);
 }
 
+static void set_action(struct argp_state *state, struct cli_arguments *arguments, const char *name)
+{
+	for (size_t i = 0; i < sizeof(actions) / sizeof(actions[0]); i++) {
+		if (strcmp(actions[i].name, name) == 0) {
+			arguments->ledger.action = actions[i].action;
+			return;
+		}
+	}
+	argp_error(state, "ledger knows show, accept and repair, not '%s'", name);
+}
+
 static void set_argument(struct argp_state *state, struct cli_arguments *arguments, char *text)
 {
 	if (state->arg_num == 0)
 		set_command(state, arguments, text);
 	else if (state->arg_num == 1 && arguments->command == CLI_HELP)
 		arguments->topic = text;
+	else if (state->arg_num == 1 && arguments->command == CLI_LEDGER)
+		set_action(state, arguments, text);
 	else
 		argp_error(state, "'%s' is one argument too many", text);
+}
+
+/* A whole number from 0 to 'most'. */
+static int64_t parse_number(struct argp_state *state, const char *text, const char *what,
+                            int64_t most)
+{
+	char *end;
+	long long value;
+
+	errno = 0;
+	value = strtoll(text, &end, 10);
+	if (!isdigit((unsigned char)*text) || *end || errno || value > most)
+		argp_error(state, "'%s' is no %s", text, what);
+	return value;
+}
+
+/* What an action does not use must not be given. */
+static void check_ledger(struct argp_state *state, const struct cli_arguments *arguments)
+{
+	const struct cli_ledger_arguments *l = &arguments->ledger;
+	bool is_ledger = arguments->command == CLI_LEDGER;
+	bool is_show = is_ledger && l->action == CLI_LEDGER_SHOW;
+
+	if (is_ledger && state->arg_num < 2)
+		argp_error(state, "ledger needs show, accept or repair");
+	if (is_ledger && !is_show && l->partition < 0)
+		argp_error(state, "--partition N is missing");
+	if (l->partition >= 0 && !is_ledger)
+		argp_error(state, "--partition is for ledger only");
+	if (l->offset >= 0 && (!is_ledger || l->action != CLI_LEDGER_ACCEPT))
+		argp_error(state, "--offset is for ledger accept only");
+	if (l->json && !is_show)
+		argp_error(state, "--json is for ledger show only");
+	if (l->dry_run && (!is_ledger || is_show))
+		argp_error(state, "--dry-run is for ledger accept and repair only");
 }
 
 static void check_complete(struct argp_state *state, const struct cli_arguments *arguments)
@@ -96,6 +168,7 @@ static void check_complete(struct argp_state *state, const struct cli_arguments 
 		argp_error(state, "-c FILE is missing");
 	else if (arguments->command == CLI_HELP && arguments->config_path)
 		argp_error(state, "help takes no -c");
+	check_ledger(state, arguments);
 }
 
 static error_t parse(int key, char *text, struct argp_state *state)
@@ -107,6 +180,19 @@ static error_t parse(int key, char *text, struct argp_state *state)
 		if (arguments->config_path)
 			argp_error(state, "-c stands there twice");
 		arguments->config_path = text;
+		return 0;
+	case KEY_PARTITION:
+		arguments->ledger.partition =
+		    (int32_t)parse_number(state, text, "partition", INT32_MAX);
+		return 0;
+	case KEY_OFFSET:
+		arguments->ledger.offset = parse_number(state, text, "offset", OFFSET_MAX);
+		return 0;
+	case KEY_JSON:
+		arguments->ledger.json = true;
+		return 0;
+	case KEY_DRY_RUN:
+		arguments->ledger.dry_run = true;
 		return 0;
 	case 'V':
 		fprintf(state->out_stream, "invite-worker %s\n", WORKER_VERSION);
@@ -124,6 +210,10 @@ static error_t parse(int key, char *text, struct argp_state *state)
 
 static const struct argp_option options[] = {
 	{ "config", 'c', "FILE", 0, "The configuration file (YAML)", 0 },
+	{ "partition", KEY_PARTITION, "N", 0, "Only this partition of the command topic", 0 },
+	{ "offset", KEY_OFFSET, "O", 0, "Accept this offset instead of the committed one", 0 },
+	{ "json", KEY_JSON, NULL, 0, "Show the ledger as JSON", 0 },
+	{ "dry-run", KEY_DRY_RUN, NULL, 0, "Show what would be committed, and commit nothing", 0 },
 	{ "version", 'V', NULL, 0, "Print the version", -1 },
 	{ NULL, 0, NULL, 0, NULL, 0 },
 };
@@ -138,7 +228,7 @@ static const struct argp argp = {
 
 void cli_parse(int argc, char *argv[], struct cli_arguments *ret)
 {
-	*ret = (struct cli_arguments){ 0 };
+	*ret = (struct cli_arguments){ .ledger = { .partition = -1, .offset = -1 } };
 	if (argp_parse(&argp, argc, argv, 0, NULL, ret) != 0)
 		exit(EX_USAGE);
 }

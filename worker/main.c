@@ -1,6 +1,7 @@
 /* invite-worker: sends Microsoft Graph invites from Kafka. */
 #include "worker/app.h"
 #include "worker/cli.h"
+#include "worker/cli_ledger.h"
 
 #include <curl/curl.h>
 #include <sysexits.h>
@@ -23,6 +24,18 @@ static int run(const struct cli_arguments *arguments)
 	return code;
 }
 
+static int ledger(const struct cli_arguments *arguments)
+{
+	struct config *config;
+	int code = cli_load(arguments, environ, &config);
+
+	if (code != EX_OK)
+		return code;
+	code = cli_ledger(arguments, config);
+	config_free(config);
+	return code;
+}
+
 int main(int argc, char *argv[])
 {
 	struct cli_arguments arguments;
@@ -33,6 +46,8 @@ int main(int argc, char *argv[])
 		return run(&arguments);
 	case CLI_CHECK:
 		return cli_check(&arguments, environ);
+	case CLI_LEDGER:
+		return ledger(&arguments);
 	case CLI_HELP:
 		return cli_help(&arguments);
 	}

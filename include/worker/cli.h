@@ -4,20 +4,31 @@
 
 #include "worker/config.h"
 
-enum cli_command { CLI_RUN, CLI_CHECK, CLI_HELP };
+enum cli_command { CLI_RUN, CLI_CHECK, CLI_LEDGER, CLI_HELP };
+
+enum cli_ledger_action { CLI_LEDGER_SHOW, CLI_LEDGER_ACCEPT, CLI_LEDGER_REPAIR };
+
+struct cli_ledger_arguments {
+	enum cli_ledger_action action;
+	int32_t partition; /* -1: all; never for accept and repair */
+	int64_t offset;    /* Of accept; -1: the committed one */
+	bool json;         /* Of show */
+	bool dry_run;      /* Of accept and repair */
+};
 
 /* All borrowed from argv. */
 struct cli_arguments {
 	enum cli_command command;
-	const char *config_path; /* Of run and check; never NULL for them */
+	const char *config_path; /* NULL for help, and for nothing else */
 	const char *topic;       /* Of help; NULL: the general help */
+	struct cli_ledger_arguments ledger;
 };
 
 /* Read the arguments. --help and --version print and exit with 0, a mistake prints and exits
  * with 64. */
 void cli_parse(int argc, char *argv[], struct cli_arguments *ret);
 
-/* Load the configuration for `run` or `check`; problems go to standard error. Returns 0 and '*ret',
+/* Load the configuration; problems go to standard error. Returns 0 and '*ret',
  * or 78. */
 int cli_load(const struct cli_arguments *arguments, char *const environ[],
              struct config **ret) MUST_CHECK;

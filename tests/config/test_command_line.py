@@ -11,6 +11,16 @@ from program import USAGE, run
         [], ["check"], ["run"], ["fly"], ["check", "-c"], ["check", "--nonsense"],
         ["check", "-c", "a", "b"], ["check", "-c", "a", "-c", "b"], ["help", "nonsense"],
         ["help", "-c", "a"], ["help", "options", "schema"],
+        ["ledger", "-c", "a"], ["ledger", "show"], ["ledger", "dance", "-c", "a"],
+        ["ledger", "accept", "-c", "a"], ["ledger", "repair", "-c", "a"],
+        ["ledger", "show", "-c", "a", "--partition", "x"],
+        ["ledger", "show", "-c", "a", "--partition", "-1"],
+        ["ledger", "show", "-c", "a", "--partition", "3000000000"],
+        ["ledger", "show", "-c", "a", "--offset", "1"],
+        ["ledger", "show", "-c", "a", "--dry-run"],
+        ["ledger", "accept", "-c", "a", "--partition", "0", "--json"],
+        ["ledger", "repair", "-c", "a", "--partition", "0", "--offset", "1"],
+        ["check", "-c", "a", "--partition", "0"], ["run", "-c", "a", "--dry-run"],
     ],
 )
 def test_a_wrong_command_line_ends_with_64(arguments):
@@ -30,14 +40,15 @@ def test_the_version_is_one_line():
 def test_help_names_commands_and_options(arguments):
     result = run(*arguments)
     assert (result.returncode, result.stderr) == (0, "")
-    for text in ("check -c FILE", "run -c FILE", "batch.window = 20ms", "78 configuration"):
+    for text in ("ledger show -c FILE", "check -c FILE", "run -c FILE", "batch.window = 20ms", "78 configuration"):
         assert text in result.stdout
     assert max(len(line) for line in result.stdout.splitlines()) <= 80
 
 
-def test_a_mistake_in_the_configuration_ends_run_with_78(tmp_path):
+@pytest.mark.parametrize("command", [["run"], ["ledger", "show"]])
+def test_a_mistake_in_the_configuration_ends_it_with_78(tmp_path, command):
     path = tmp_path / "worker.yaml"
     path.write_text("batch: {window: 1}\n")
-    result = run("run", "-c", path)
+    result = run(*command, "-c", path)
     assert result.returncode == 78
     assert f"{path}:1:17: batch.window: " in result.stderr
