@@ -5,6 +5,7 @@
  * graph_invite(). */
 #include "worker/io/graph.h"
 
+#include "worker/base/failpoint.h"
 #include "worker/io/clock.h"
 
 #include <ctype.h>
@@ -109,6 +110,10 @@ static void pending_answer(struct pending *p, const struct answer *answer)
 	struct graph *g = p->graph;
 	const struct graph_callbacks *cb = &g->callbacks;
 
+	if (p->kind == PENDING_INVITE)
+		FAILPOINT(post_after_answer);
+	else
+		FAILPOINT(takeover_after_look);
 	if (g->state == GRAPH_OPEN && p->kind == PENDING_INVITE)
 		cb->answered(cb->owner, p->id, answer);
 	else if (g->state == GRAPH_OPEN)
@@ -219,6 +224,10 @@ static void pending_send(struct pending *p, const struct graph_invite *invite, c
 		.gate = on_gate,
 	};
 
+	if (p->kind == PENDING_INVITE)
+		FAILPOINT(post_before_start);
+	else
+		FAILPOINT(takeover_before_look);
 	buffer_append_text(&p->bearer, bearer);
 	p->sent_at = clock_now();
 	if (!buffer_ok(&p->bearer))

@@ -8,6 +8,8 @@
  * the body was asked for may be repeated. */
 #include "worker/io/transfer.h"
 
+#include "worker/base/failpoint.h"
+
 #include <ctype.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -59,10 +61,12 @@ static size_t on_read(char *out, size_t size, size_t n, void *owner)
 	size_t left = t->body.size - t->body_given;
 	size_t given = left < size * n ? left : size * n;
 
+	FAILPOINT(lease_before_check);
 	if (!t->body_begun && t->gate && !t->gate(t->owner)) {
 		t->reason = "the gate was closed before the body was sent";
 		return CURL_READFUNC_ABORT;
 	}
+	FAILPOINT(lease_after_check);
 	t->body_begun = true;
 	memcpy(out, t->body.data + t->body_given, given);
 	t->body_given += given;
@@ -74,6 +78,8 @@ static size_t on_header(char *data, size_t size, size_t n, void *owner)
 	struct http_transfer *t = owner;
 
 	(void)data;
+	if (t->body_begun && t->header_bytes == 0)
+		FAILPOINT(post_after_body);
 	t->header_bytes += size * n;
 	if (t->header_bytes <= MAX_HEADERS_BYTES)
 		return size * n;
