@@ -120,7 +120,7 @@ static int check_members(struct session *s)
 	if (code != EX_OK || members == 0)
 		return code;
 	return refuse(EX_NOPERM,
-	              "group %s has %zu active member%s: stop all workers; one that was killed "
+	              "group %s has %zu active member%s: stop all workers; one that ended "
 	              "counts until consumer.session_timeout is over",
 	              group, members, members == 1 ? "" : "s");
 }

@@ -136,8 +136,10 @@ def start_graph(given, home, stack, narrator):
     return {"graph": {"url": f"{url}/v1.0"}, "login": {"url": url}}
 
 
-def start_worker(broker, service, home, stack, narrator):
+def start_worker(given, broker, service, home, stack, narrator):
     ours = {"topics": TOPICS, "consumer": {"group": GROUP}, "drain": {"timeout": "5s"}}
+    if not given.kafka:
+        ours["delivery"] = "at-least-once"  # The embedded broker has no real transactions
     config = configuration(broker, None, None, {**ours, **service})
     worker = Worker(home / "worker", config, secret=os.environ.get(SECRET, "simulated"))
     stack.callback(worker.stop, 10)
@@ -213,7 +215,7 @@ def run(given, home, narrator, stack):
     commands = read_commands(given)
     broker = start_broker(given, home, stack, narrator)
     service = start_graph(given, home, stack, narrator)
-    worker = start_worker(broker, service, home, stack, narrator)
+    worker = start_worker(given, broker, service, home, stack, narrator)
     reader = Reader(broker, TOPICS["replies"], from_end=True)
     stack.callback(reader.close)
     producer = Commands(broker, TOPICS["commands"])

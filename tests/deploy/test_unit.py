@@ -12,6 +12,7 @@ from worker import Worker, binaries, configuration
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 UNIT = ROOT / "deploy" / "invite-worker.service"
+SLOT = ROOT / "deploy" / "invite-worker@.service.d" / "slot.conf"
 MAX_EXPOSURE = 20  # In tenths: systemd-analyze wants it so
 
 
@@ -39,6 +40,30 @@ def test_systemd_finds_nothing_wrong(tmp_path):
 def test_systemd_would_find_a_mistake(tmp_path):
     status, said = verify(tmp_path, UNIT.read_text().replace("DynamicUser", "DynamicUsr"))
     assert status != 0 or "DynamicUsr" in said
+
+
+def variables(path):
+    lines = path.read_text().splitlines()
+    pairs = [line.removeprefix("Environment=") for line in lines if line.startswith("Environment=")]
+    return dict(pair.split("=", 1) for pair in pairs)
+
+
+def test_the_service_has_a_slot_that_stays_the_same_over_restarts():
+    assert variables(UNIT)["INVITE_WORKER_CONSUMER_INSTANCE_ID"] == "%H"
+
+
+def test_several_on_a_host_have_a_slot_and_a_port_each(tmp_path):
+    found = variables(SLOT)
+    assert found["INVITE_WORKER_CONSUMER_INSTANCE_ID"] == "%H-%i"
+    assert found["INVITE_WORKER_ADMIN_PORT"].endswith("%i")
+    drop_in = tmp_path / SLOT.parent.name
+    drop_in.mkdir()
+    (drop_in / SLOT.name).write_text(SLOT.read_text())
+    path = tmp_path / "invite-worker@.service"
+    path.write_text(UNIT.read_text().replace("/usr/bin/", f"{binaries()}/"))
+    assert analyze("verify", path) == (0, "")
+    (drop_in / SLOT.name).write_text(SLOT.read_text().replace("Environment", "Enviroment"))
+    assert "Enviroment" in analyze("verify", path)[1]
 
 
 def test_the_service_is_hardly_exposed():
@@ -74,6 +99,7 @@ def test_the_worker_reports_ready_and_stopping_and_reads_its_credential(notifica
     with Simulator(tmp_path / "graph", client_secret="from-a-credential") as graph:
         config = configuration(broker.line(10), graph.graph_url, graph.http_url)
         config["login"]["client_secret_credential"] = "client-secret"
+        config["delivery"] = "at-least-once"
         worker = Worker(tmp_path / "worker", config, secret=None, env=environment)
         try:
             worker.start()

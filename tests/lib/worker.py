@@ -22,13 +22,19 @@ def binaries():
 
 def merged(base, extra):
     """`base` with the sections of `extra` laid over it; a value of None removes an option."""
-    result = {section: dict(options) for section, options in base.items()}
+    result = dict(base)
     for section, options in (extra or {}).items():
-        result.setdefault(section, {}).update(options)
-    return {
-        section: {name: value for name, value in options.items() if value is not None}
-        for section, options in result.items()
-    }
+        if isinstance(options, dict):
+            options = {**result.get(section, {}), **options}
+        result[section] = options
+    return {section: present(options) for section, options in result.items()}
+
+
+def present(options):
+    """A section without the options that are None; `delivery` is a word, not a section."""
+    if not isinstance(options, dict):
+        return options
+    return {name: value for name, value in options.items() if value is not None}
 
 
 def configuration(bootstrap, graph_url, login_url, extra=None):
@@ -58,6 +64,8 @@ class Worker:
         self.configure(config)
 
     def configure(self, config):
+        """Its slot is named like its directory, unless the configuration says otherwise."""
+        config = merged({"consumer": {"instance_id": self.directory.name}}, config)
         self.config_path.write_text(yaml.safe_dump(config, sort_keys=False))
 
     def command(self, verb="run"):
