@@ -34,7 +34,7 @@
 #define OPTIONS_delivery(OPTION)                                                                   \
 	OPTION(delivery, value, CHOICE, OPTIONAL, "exactly-once", "",                              \
 	       "exactly-once,at-least-once",                                                       \
-	       "exactly-once sends no invite twice; at-least-once may, after a crash.")
+	       "exactly-once sends no invite twice; at-least-once may after a crash.")
 #define OPTIONS_exactly_once(OPTION)                                                               \
 	OPTION(exactly_once, transactional_id, TEXT, OPTIONAL, "", "0", "512",                     \
 	       "Stable name of this slot's transactions; empty: GROUP-INSTANCE_ID.")               \

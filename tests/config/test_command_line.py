@@ -40,7 +40,10 @@ def test_the_version_is_one_line():
 def test_help_names_commands_and_options(arguments):
     result = run(*arguments)
     assert (result.returncode, result.stderr) == (0, "")
-    for text in ("ledger show -c FILE", "check -c FILE", "run -c FILE", "batch.window = 20ms", "78 configuration"):
+    for text in (
+        "ledger show -c FILE", "check -c FILE", "run -c FILE", "batch.window = 20ms",
+        "78 configuration",
+    ):
         assert text in result.stdout
     assert max(len(line) for line in result.stdout.splitlines()) <= 80
 
