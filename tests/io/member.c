@@ -35,13 +35,17 @@ static void on_position(void *owner, int32_t partition, int64_t offset)
 	m->end[partition] = offset;
 }
 
-static void on_assigned(void *owner, const int32_t *partitions, size_t n, int32_t of_topic)
+static void on_assigned(void *owner, const struct consumer_offer *offers, size_t n,
+                        int32_t of_topic)
 {
 	struct member *m = owner;
 
-	(void)partitions;
 	m->n_assigned++;
 	m->n_partitions = n;
+	m->offered = n > 0 ? offers[0].offset : -1;
+	if (n > 0)
+		snprintf(m->metadata, sizeof(m->metadata), "%.*s", (int)offers[0].metadata.size,
+		         offers[0].metadata.data);
 	m->partitions_of_topic = of_topic;
 	if (!m->holds_offers)
 		consumer_accept(m->consumer);
@@ -107,6 +111,7 @@ struct member *member_new(struct world *w, const struct member_options *how)
 		.group = GROUP,
 		.instance_id = how ? how->instance_id : NULL,
 		.batch = how && how->batch ? how->batch : 1000,
+		.history = how ? how->history : 0,
 		.session_timeout = duration_ms(how && how->session_ms ? how->session_ms : 6000),
 	};
 	struct consumer_callbacks callbacks = {
@@ -233,7 +238,7 @@ int world_teardown(void **state)
 
 void member_commit(struct member *m, int64_t offset, uint64_t opaque)
 {
-	struct consumer_position position = { 0, offset };
+	struct consumer_position position = { 0, offset, bytes_of("a map") };
 	struct err err;
 
 	assert_int_equal(consumer_commit(m->consumer, &position, 1, opaque, &err), 0);

@@ -28,6 +28,8 @@ struct member {
 	size_t n_assigned;
 	size_t n_partitions;
 	int32_t partitions_of_topic;
+	int64_t offered;   /* The committed offset of the last offer */
+	char metadata[64]; /* And its metadata */
 	size_t n_revoked;
 	bool lost;
 	int64_t next[PARTITIONS_MAX]; /* The offset after the last record; -1: none yet */
@@ -49,6 +51,7 @@ struct member_options {
 	const char *instance_id;
 	uint32_t batch;
 	int64_t session_ms;
+	uint32_t history;
 };
 
 /* Join the group. Records must come as cluster_fill() made them. */

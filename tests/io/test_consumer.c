@@ -123,6 +123,45 @@ static void a_restart_goes_on_at_the_committed_offset(void **state)
 	member_close(m, CLUSTER_PATIENCE_MS);
 }
 
+static void an_offer_has_the_metadata_and_history_is_read_again(void **state)
+{
+	struct world *w = *state;
+	struct member_options how = { .history = 20 };
+	struct member *m;
+
+	cluster_fill(&w->cluster, TOPIC, 0, 0, 50);
+	m = member_new(w, &how);
+	member_wait_records(m, 50);
+	assert_int_equal(m->offered, -1);
+	assert_string_equal(m->metadata, "");
+	member_commit(m, 30, 7);
+	member_close(m, CLUSTER_PATIENCE_MS);
+	m = member_new(w, &how);
+	member_wait_records(m, 40);
+	assert_int_equal(m->offered, 30);
+	assert_string_equal(m->metadata, "a map");
+	assert_int_equal(m->first[0], 10);
+	assert_int_equal(m->n_jumps, 0);
+	member_close(m, CLUSTER_PATIENCE_MS);
+}
+
+static void history_begins_where_the_log_does(void **state)
+{
+	struct world *w = *state;
+	struct member_options how = { .history = 200 };
+	struct member *m;
+
+	cluster_fill(&w->cluster, TOPIC, 0, 0, 50);
+	m = member_new(w, &how);
+	member_wait_records(m, 50);
+	member_commit(m, 30, 7);
+	member_close(m, CLUSTER_PATIENCE_MS);
+	m = member_new(w, &how);
+	member_wait_records(m, 50);
+	assert_int_equal(m->first[0], 0);
+	member_close(m, CLUSTER_PATIENCE_MS);
+}
+
 static void a_refused_commit_is_answered_with_its_error(void **state)
 {
 	struct world *w = *state;
@@ -142,7 +181,7 @@ static void a_refused_commit_is_answered_with_its_error(void **state)
 
 static void a_partition_that_is_not_ours_is_not_committed(void **state)
 {
-	struct consumer_position position = { 3, 1 };
+	struct consumer_position position = { 3, 1, bytes_of("") };
 	struct world *w = *state;
 	struct member *m = member_new(w, NULL);
 	struct err err;
@@ -164,6 +203,8 @@ int main(void)
 		TEST(pausing_and_resuming_repeats_and_skips_nothing),
 		TEST(a_partition_paused_before_its_first_record_resumes_at_the_committed_offset),
 		TEST(a_restart_goes_on_at_the_committed_offset),
+		TEST(an_offer_has_the_metadata_and_history_is_read_again),
+		TEST(history_begins_where_the_log_does),
 		TEST(a_refused_commit_is_answered_with_its_error),
 		TEST(a_partition_that_is_not_ours_is_not_committed),
 	};

@@ -33,7 +33,7 @@ static void lose_membership(struct world *w)
 
 static void a_lost_assignment_is_told_as_lost_and_comes_again(void **state)
 {
-	struct consumer_position position = { 0, 5 };
+	struct consumer_position position = { 0, 5, bytes_of("") };
 	struct world *w = *state;
 	struct member *m;
 	struct err err;
@@ -155,7 +155,7 @@ static void reading_goes_on_when_the_broker_is_back(void **state)
 static void closing_keeps_its_deadline_when_the_broker_is_gone(void **state)
 {
 	struct world *w = *state;
-	struct consumer_position position = { 0, 5 };
+	struct consumer_position position = { 0, 5, bytes_of("") };
 	struct member *m;
 	struct err err;
 	uint64_t began_ms;
@@ -191,6 +191,76 @@ static void a_consumer_closes_in_the_middle_of_joining(void **state)
 	member_close(m, CLUSTER_PATIENCE_MS);
 }
 
+/* The same member with a new client: lost, offered again at what was committed, read on. */
+static void renew_and_read_again(struct world *w, const struct member_options *how, bool late)
+{
+	struct member *m;
+
+	cluster_fill(&w->cluster, TOPIC, 0, 0, 20);
+	m = member_new(w, how);
+	m->holds_revokes = late;
+	member_wait_records(m, 20);
+	member_commit(m, 10, 7);
+	consumer_pause(m->consumer, 0);
+	consumer_renew(m->consumer);
+	consumer_renew(m->consumer);
+	assert_true(consumer_is_lost(m->consumer));
+	assert_int_equal(m->n_revoked, 0);
+	m->wanted = 1;
+	loop_until(&w->loop, member_is_revoked, m);
+	assert_true(m->lost);
+	assert_null(consumer_group_metadata(m->consumer));
+	if (late) {
+		loop_for(&w->loop, 700);
+		assert_int_equal(m->n_assigned, 1);
+		consumer_release(m->consumer);
+	}
+	member_wait_records(m, 30);
+	assert_int_equal(m->n_assigned, 2);
+	assert_int_equal(m->offered, 10);
+	assert_string_equal(m->metadata, "a map");
+	assert_false(consumer_is_lost(m->consumer));
+	assert_non_null(consumer_group_metadata(m->consumer));
+	member_commit(m, 15, 8);
+	assert_string_equal(m->error, "");
+	member_close(m, CLUSTER_PATIENCE_MS);
+	assert_int_equal(cluster_committed(&w->cluster, GROUP, TOPIC, 0), 15);
+}
+
+static void a_renewed_dynamic_member_is_offered_what_was_committed(void **state)
+{
+	renew_and_read_again(*state, NULL, false);
+}
+
+static void nothing_is_offered_by_a_new_client_before_the_old_assignment_is_released(void **state)
+{
+	renew_and_read_again(*state, NULL, true);
+}
+
+static void a_consumer_closes_in_the_middle_of_a_renewal(void **state)
+{
+	struct world *w = *state;
+	struct member *m;
+
+	cluster_fill(&w->cluster, TOPIC, 0, 0, 5);
+	m = member_new(w, NULL);
+	member_wait_records(m, 5);
+	consumer_renew(m->consumer);
+	m->wanted = 1;
+	loop_until(&w->loop, member_is_revoked, m);
+	member_close(m, CLUSTER_PATIENCE_MS);
+}
+
+static void a_consumer_closes_before_a_renewal_has_begun(void **state)
+{
+	struct world *w = *state;
+	struct member *m = member_new(w, NULL);
+
+	member_wait_assigned(m, 1);
+	consumer_renew(m->consumer);
+	member_close(m, CLUSTER_PATIENCE_MS);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, world_setup, world_teardown)
 
 int main(void)
@@ -206,6 +276,10 @@ int main(void)
 		TEST(closing_keeps_its_deadline_when_the_broker_is_gone),
 		TEST(a_consumer_closes_in_the_middle_of_an_offer),
 		TEST(a_consumer_closes_in_the_middle_of_joining),
+		TEST(a_renewed_dynamic_member_is_offered_what_was_committed),
+		TEST(nothing_is_offered_by_a_new_client_before_the_old_assignment_is_released),
+		TEST(a_consumer_closes_in_the_middle_of_a_renewal),
+		TEST(a_consumer_closes_before_a_renewal_has_begun),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -13,7 +13,11 @@
  *      '----------------------------------- REVOKING <----------'
  *
  * An assignment can be followed by another one without a revocation between (the group moved on
- * while librdkafka waited for us): what was held before is lost then. */
+ * while librdkafka waited for us): what was held before is lost then.
+ *
+ * What a transaction shows of the group is taken in the callback and compared when the offer is
+ * accepted: if it changed meanwhile it belongs to a later assignment, and would hide from the
+ * broker that this one is stale. */
 #include "worker/io/assignment.h"
 
 #include "worker/io/lookup.h"
@@ -47,8 +51,14 @@ static const bool may_follow[ASSIGNMENT_STATES][ASSIGNMENT_STATES] = {
 };
 
 struct partition {
-	int64_t committed; /* Negative: none */
+	int64_t first; /* Where reading begins */
 	bool paused;
+};
+
+/* How the group knows this member, as librdkafka writes it. */
+struct identity {
+	void *data; /* Owned, by rd_kafka_mem_free(); NULL: none */
+	size_t size;
 };
 
 /* What librdkafka told and was not dealt with yet. */
@@ -56,26 +66,31 @@ struct rebalance {
 	bool is_assign;
 	bool lost;
 	rd_kafka_topic_partition_list_t *partitions; /* Owned */
+	struct identity identity;
 	struct rebalance *prev, *next;
 };
 
 struct assignment {
-	uv_loop_t *loop; /* Borrowed, as what follows */
-	struct kafka_client *client;
+	uv_loop_t *loop;             /* Borrowed, as what follows */
+	struct kafka_client *client; /* NULL: detached */
 	const struct log *log;
 	struct metrics *metrics;
 	struct assignment_callbacks callbacks;
 	char *topic; /* Owned */
+	uint32_t history;
 	enum assignment_state state;
 
-	struct rebalance *rebalances;            /* Owned: in the order in which they were told */
-	rd_kafka_topic_partition_list_t *wanted; /* Owned: to be looked up, or NULL */
-	struct lookup *lookup;                   /* Owned; perhaps cancelled */
+	struct rebalance *rebalances;              /* Owned: in the order in which they were told */
+	rd_kafka_topic_partition_list_t *wanted;   /* Owned: to be looked up, or NULL */
+	struct identity identity;                  /* At that assignment */
+	rd_kafka_consumer_group_metadata_t *group; /* Owned: of what is owned; NULL: stale */
+	struct lookup *lookup;                     /* Owned; perhaps cancelled */
 
 	int32_t *ids; /* Owned: offered, owned or to be given back; parallel to 'partitions' */
 	struct partition *partitions;
 	size_t n_partitions;
-	bool lost; /* They belong to others already */
+	bool lost;      /* They belong to others already */
+	bool is_orphan; /* They were given to a client that is gone */
 
 	void (*closed)(void *owner);
 	void *closed_owner;
@@ -89,18 +104,6 @@ static void set_state(struct assignment *a, enum assignment_state state)
 	a->state = state;
 }
 
-/* Tell how many partitions are owned and paused. */
-static void count_partitions(struct assignment *a)
-{
-	bool owning = a->state == ASSIGNMENT_OWNING;
-	int64_t paused = 0;
-
-	for (size_t i = 0; owning && i < a->n_partitions; i++)
-		paused += a->partitions[i].paused;
-	metrics_set(a->metrics, METRIC_partitions_owned, owning ? (int64_t)a->n_partitions : 0);
-	metrics_set(a->metrics, METRIC_partitions_paused, paused);
-}
-
 static struct partition *find_partition(const struct assignment *a, int32_t id)
 {
 	for (size_t i = 0; i < a->n_partitions; i++) {
@@ -110,8 +113,69 @@ static struct partition *find_partition(const struct assignment *a, int32_t id)
 	return NULL;
 }
 
-static void hold_partitions(struct assignment *a, const rd_kafka_topic_partition_list_t *list)
+static void close_identity(struct identity *identity)
 {
+	if (identity->data)
+		rd_kafka_mem_free(NULL, identity->data);
+	*identity = (struct identity){ 0 };
+}
+
+/* 'ret' is zero when there is no identity. */
+static void write_identity(const rd_kafka_consumer_group_metadata_t *group, struct identity *ret)
+{
+	rd_kafka_error_t *error;
+
+	*ret = (struct identity){ 0 };
+	if (!group)
+		return;
+	error = rd_kafka_consumer_group_metadata_write(group, &ret->data, &ret->size);
+	if (error) {
+		rd_kafka_error_destroy(error);
+		*ret = (struct identity){ 0 };
+	}
+}
+
+static bool same_identity(const struct identity *a, const struct identity *b)
+{
+	return a->data && b->data && a->size == b->size && memcmp(a->data, b->data, a->size) == 0;
+}
+
+static void drop_group(struct assignment *a)
+{
+	if (a->group)
+		rd_kafka_consumer_group_metadata_destroy(a->group);
+	a->group = NULL;
+}
+
+/* A member that was thrown out has no member id; the broker would take its offsets unseen. */
+static bool has_member_id(rd_kafka_t *rk)
+{
+	char *id = rd_kafka_memberid(rk);
+	bool has = id && id[0] != '\0';
+
+	if (id)
+		rd_kafka_mem_free(rk, id);
+	return has;
+}
+
+/* Take what transactions show of the group, if it is that of the assignment which was offered. */
+static void take_group(struct assignment *a)
+{
+	rd_kafka_t *rk = kafka_client_handle(a->client);
+	struct identity identity;
+
+	drop_group(a);
+	a->group = rd_kafka_consumer_group_metadata(rk);
+	write_identity(a->group, &identity);
+	if (!same_identity(&identity, &a->identity) || !has_member_id(rk) ||
+	    rd_kafka_assignment_lost(rk))
+		drop_group(a);
+	close_identity(&identity);
+}
+
+static void hold_partitions(struct assignment *a, const struct lookup_result *result)
+{
+	const rd_kafka_topic_partition_list_t *list = result->partitions;
 	size_t n = (size_t)list->cnt;
 
 	free(a->ids);
@@ -121,10 +185,29 @@ static void hold_partitions(struct assignment *a, const rd_kafka_topic_partition
 	CHECK(a->ids && a->partitions);
 	for (size_t i = 0; i < n; i++) {
 		a->ids[i] = list->elems[i].partition;
-		a->partitions[i].committed = list->elems[i].offset;
+		a->partitions[i].first = result->first[i];
 	}
 	a->n_partitions = n;
 	a->lost = false;
+	a->is_orphan = false;
+}
+
+static void offer(struct assignment *a, const struct lookup_result *result)
+{
+	const rd_kafka_topic_partition_list_t *list = result->partitions;
+	struct consumer_offer *offers = calloc((size_t)list->cnt + 1, sizeof(*offers));
+
+	CHECK(offers);
+	for (int i = 0; i < list->cnt; i++) {
+		const rd_kafka_topic_partition_t *p = &list->elems[i];
+
+		offers[i] = (struct consumer_offer){ .partition = p->partition,
+			                             .offset = p->offset >= 0 ? p->offset : -1,
+			                             .metadata = lookup_metadata(p) };
+	}
+	a->callbacks.assigned(a->callbacks.owner, offers, a->n_partitions,
+	                      result->partitions_of_topic);
+	free(offers);
 }
 
 static void want(struct assignment *a, rd_kafka_topic_partition_list_t *list)
@@ -148,13 +231,17 @@ static void on_looked_up(void *owner, const struct lookup_result *result);
 /* Begin to look up what is wanted, when nothing stands in the way. */
 static void advance(struct assignment *a)
 {
+	struct lookup_question question = { .client = a->client,
+		                            .topic = a->topic,
+		                            .partitions = a->wanted,
+		                            .history = a->history };
 	struct err err;
 
 	if (a->state == ASSIGNMENT_IDLE && a->wanted)
 		set_state(a, ASSIGNMENT_LOOKING_UP);
 	if (a->state != ASSIGNMENT_LOOKING_UP || a->lookup)
 		return;
-	a->lookup = lookup_start(a->loop, a->client, a->topic, a->wanted, on_looked_up, a, &err);
+	a->lookup = lookup_start(a->loop, &question, on_looked_up, a, &err);
 	if (!a->lookup)
 		log_error(a->log, "assignment.lookup-failed", "error=\"%s\"", err.msg);
 }
@@ -168,13 +255,12 @@ static void on_looked_up(void *owner, const struct lookup_result *result)
 	a->lookup = NULL;
 	if (a->state == ASSIGNMENT_LOOKING_UP && result) {
 		if (result->error == RD_KAFKA_RESP_ERR_NO_ERROR) {
-			hold_partitions(a, result->partitions);
+			hold_partitions(a, result);
 			want(a, NULL);
 			set_state(a, ASSIGNMENT_OFFERED);
 			kafka_client_works(a->client);
 			metrics_add(a->metrics, METRIC_rebalances, 1);
-			a->callbacks.assigned(a->callbacks.owner, a->ids, a->n_partitions,
-			                      result->partitions_of_topic);
+			offer(a, result);
 		} else {
 			kafka_client_report(a->client, result->error,
 			                    rd_kafka_err2str(result->error));
@@ -192,19 +278,23 @@ static void cancel_lookup(struct assignment *a)
 		lookup_cancel(a->lookup);
 }
 
+/* The group's identity stays until the release: what is under way may still be committed. */
 static void take_back(struct assignment *a, bool lost)
 {
 	set_state(a, ASSIGNMENT_REVOKING);
 	a->lost = lost;
-	count_partitions(a);
 	a->callbacks.revoked(a->callbacks.owner, a->ids, a->n_partitions, lost);
 }
 
 /* Whatever was held before is not ours any more when a new assignment comes without a revocation.
  */
-static void handle_assign(struct assignment *a, rd_kafka_topic_partition_list_t *list)
+static void handle_assign(struct assignment *a, struct rebalance *r)
 {
-	want(a, list);
+	want(a, r->partitions);
+	r->partitions = NULL;
+	close_identity(&a->identity);
+	a->identity = r->identity;
+	r->identity = (struct identity){ 0 };
 	if (a->state == ASSIGNMENT_LOOKING_UP) {
 		cancel_lookup(a);
 		set_state(a, ASSIGNMENT_IDLE);
@@ -233,7 +323,18 @@ static void free_rebalance(struct rebalance *r)
 {
 	if (r->partitions)
 		rd_kafka_topic_partition_list_destroy(r->partitions);
+	close_identity(&r->identity);
 	free(r);
+}
+
+static void forget_rebalances(struct assignment *a)
+{
+	struct rebalance *r, *next;
+
+	DL_FOREACH_SAFE (a->rebalances, r, next) {
+		DL_DELETE(a->rebalances, r);
+		free_rebalance(r);
+	}
 }
 
 void assignment_serve(struct assignment *a)
@@ -243,8 +344,7 @@ void assignment_serve(struct assignment *a)
 
 		DL_DELETE(a->rebalances, r);
 		if (r->is_assign) {
-			handle_assign(a, r->partitions);
-			r->partitions = NULL;
+			handle_assign(a, r);
 		} else {
 			handle_revoke(a, r->lost);
 		}
@@ -255,11 +355,17 @@ void assignment_serve(struct assignment *a)
 void assignment_note(struct assignment *a, rd_kafka_resp_err_t what,
                      const rd_kafka_topic_partition_list_t *partitions)
 {
+	rd_kafka_t *rk = kafka_client_handle(a->client);
 	struct rebalance *r = calloc(1, sizeof(*r));
+	rd_kafka_consumer_group_metadata_t *group;
 
 	CHECK(r);
+	group = rd_kafka_consumer_group_metadata(rk);
+	write_identity(group, &r->identity);
+	if (group)
+		rd_kafka_consumer_group_metadata_destroy(group);
 	r->is_assign = what == RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS;
-	r->lost = rd_kafka_assignment_lost(kafka_client_handle(a->client)) != 0;
+	r->lost = rd_kafka_assignment_lost(rk) != 0;
 	r->partitions = rd_kafka_topic_partition_list_copy(partitions);
 	DL_APPEND(a->rebalances, r);
 }
@@ -269,24 +375,22 @@ void assignment_retry(struct assignment *a)
 	advance(a);
 }
 
-void assignment_accept(struct assignment *a)
+bool assignment_accept(struct assignment *a)
 {
 	rd_kafka_topic_partition_list_t *list;
 
 	if (a->state != ASSIGNMENT_OFFERED)
-		return;
+		return false;
 	list = rd_kafka_topic_partition_list_new((int)a->n_partitions);
 	for (size_t i = 0; i < a->n_partitions; i++) {
-		int64_t committed = a->partitions[i].committed;
-		rd_kafka_topic_partition_t *p =
-		    rd_kafka_topic_partition_list_add(list, a->topic, a->ids[i]);
-
-		p->offset = committed >= 0 ? committed : RD_KAFKA_OFFSET_BEGINNING;
+		rd_kafka_topic_partition_list_add(list, a->topic, a->ids[i])->offset =
+		    a->partitions[i].first;
 	}
 	set_state(a, ASSIGNMENT_OWNING);
-	count_partitions(a);
+	take_group(a);
 	assign(a, list);
 	rd_kafka_topic_partition_list_destroy(list);
+	return true;
 }
 
 /* librdkafka's call for one partition that changes between fetching and paused. */
@@ -310,14 +414,36 @@ void assignment_release(struct assignment *a)
 {
 	if (a->state != ASSIGNMENT_REVOKING)
 		return;
-	for (size_t i = 0; i < a->n_partitions; i++) {
+	for (size_t i = 0; !a->is_orphan && i < a->n_partitions; i++) {
 		if (a->partitions[i].paused)
 			switch_fetching(a, a->ids[i], rd_kafka_resume_partitions);
 	}
-	assign(a, NULL);
+	if (!a->is_orphan)
+		assign(a, NULL);
+	drop_group(a);
 	a->n_partitions = 0;
 	set_state(a, ASSIGNMENT_IDLE);
 	advance(a);
+}
+
+void assignment_detach(struct assignment *a)
+{
+	forget_rebalances(a);
+	want(a, NULL);
+	a->is_orphan = true;
+	a->lost = true;
+	if (a->state == ASSIGNMENT_LOOKING_UP) {
+		cancel_lookup(a);
+		set_state(a, ASSIGNMENT_IDLE);
+	}
+	if (a->state == ASSIGNMENT_OFFERED || a->state == ASSIGNMENT_OWNING)
+		take_back(a, true);
+	a->client = NULL;
+}
+
+void assignment_attach(struct assignment *a, struct kafka_client *client)
+{
+	a->client = client;
 }
 
 /* librdkafka rewinds a partition that is resumed without having been paused: so the state is kept
@@ -331,7 +457,6 @@ void assignment_set_paused(struct assignment *a, int32_t partition, bool paused)
 	p->paused = paused;
 	switch_fetching(a, partition,
 	                paused ? rd_kafka_pause_partitions : rd_kafka_resume_partitions);
-	count_partitions(a);
 }
 
 bool assignment_is_reading(const struct assignment *a, int32_t partition)
@@ -350,6 +475,13 @@ bool assignment_is_member(const struct assignment *a)
 	return a->state == ASSIGNMENT_OFFERED || a->state == ASSIGNMENT_OWNING;
 }
 
+const rd_kafka_consumer_group_metadata_t *assignment_group(const struct assignment *a)
+{
+	bool ours = a->state == ASSIGNMENT_OWNING || a->state == ASSIGNMENT_REVOKING;
+
+	return ours && !a->lost ? a->group : NULL;
+}
+
 struct assignment *assignment_new(uv_loop_t *loop, const struct assignment_options *options)
 {
 	struct assignment *a = calloc(1, sizeof(*a));
@@ -359,6 +491,7 @@ struct assignment *assignment_new(uv_loop_t *loop, const struct assignment_optio
 	a->client = options->client;
 	a->log = options->log;
 	a->metrics = options->metrics;
+	a->history = options->history;
 	a->callbacks = options->callbacks;
 	a->topic = strdup(options->topic);
 	CHECK(a->topic);
@@ -369,13 +502,11 @@ static void finish_close(struct assignment *a)
 {
 	void (*closed)(void *) = a->closed;
 	void *closed_owner = a->closed_owner;
-	struct rebalance *r, *next;
 
-	DL_FOREACH_SAFE (a->rebalances, r, next) {
-		DL_DELETE(a->rebalances, r);
-		free_rebalance(r);
-	}
+	forget_rebalances(a);
 	want(a, NULL);
+	close_identity(&a->identity);
+	drop_group(a);
 	free(a->ids);
 	free(a->partitions);
 	free(a->topic);
@@ -386,7 +517,6 @@ static void finish_close(struct assignment *a)
 void assignment_close(struct assignment *a, void (*closed)(void *owner), void *owner)
 {
 	set_state(a, ASSIGNMENT_CLOSING);
-	count_partitions(a);
 	a->closed = closed;
 	a->closed_owner = owner;
 	if (a->lookup)

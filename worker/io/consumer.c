@@ -1,8 +1,17 @@
-/* The consumer group on the loop: see consumer.h. What the group assigns is assignment.c's. */
+/* The consumer group on the loop: see consumer.h. What the group assigns is assignment.c's.
+ *
+ *            renew             old client gone
+ *     OPEN ---------> RENEWING ----------------> OPEN
+ *       |                 |
+ *       '------ close ----'-----> CLOSING: all parts are let go, the last one calls back
+ *
+ * Each client has queues of its own: what an old one still had to say goes with it. */
 #include "worker/io/consumer.h"
 
 #include "worker/io/assignment.h"
 #include "worker/io/kafka_client.h"
+#include "worker/io/kafka_record.h"
+#include "worker/io/lookup.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -15,25 +24,40 @@ _Static_assert(sizeof(void *) >= sizeof(uint64_t), "an opaque number must fit in
 /* The group is polled this often at least, and what failed before an assignment is tried again. */
 #define CONSUMER_TICK_MS 500
 
+/* How long the destruction of an old client may take when the group is joined anew. */
+#define CONSUMER_RENEW_MS 15000
+
+enum consumer_state { CONSUMER_OPEN, CONSUMER_RENEWING, CONSUMER_CLOSING };
+
 struct consumer {
 	uv_loop_t *loop; /* Borrowed, as what follows */
 	const struct log *log;
 	struct consumer_callbacks callbacks;
-	char *topic; /* Owned */
+	char *topic; /* Owned, as what follows */
+	char *group;
+	char *instance_id; /* NULL: dynamic */
+	struct kafka_properties properties;
+	duration_t session_timeout;
 	uint32_t batch;
-	bool is_closing;
-	bool is_fatal; /* Was reported */
 
-	struct kafka_client *client;   /* Owned */
+	enum consumer_state state;
+	bool is_fatal;   /* Was reported */
+	bool is_lost;    /* An answer of the broker said so */
+	bool must_renew; /* In the next turn */
+
+	struct kafka_client *client;   /* Owned; NULL: none could be made again */
 	struct assignment *assignment; /* Owned */
-	rd_kafka_queue_t *messages;    /* Owned */
-	rd_kafka_queue_t *commits;     /* Owned: answers to commits only */
+	rd_kafka_queue_t *messages;    /* Owned; of the client */
+	rd_kafka_queue_t *commits;     /* Owned; of the client: answers to commits only */
 
-	struct record_header *headers; /* Owned: room for the headers of one record */
-	size_t headers_capacity;
+	struct lookup *reading; /* Owned: the question of consumer_read_committed() */
+	consumer_committed_cb read_cb;
+	void *read_owner;
+
+	struct kafka_record_room room;
 
 	uv_timer_t tick;
-	unsigned open_parts; /* Of tick, client and assignment */
+	unsigned open_parts; /* Of tick, client, assignment and a question under way */
 	duration_t close_deadline;
 	void (*closed)(void *owner);
 	void *closed_owner;
@@ -55,47 +79,11 @@ static void on_rebalance(rd_kafka_t *rk, rd_kafka_resp_err_t what,
 	assignment_note(c->assignment, what, partitions);
 }
 
-/* The headers of a message, borrowed until the next one. */
-static size_t take_headers(struct consumer *c, const rd_kafka_message_t *message)
-{
-	rd_kafka_headers_t *headers;
-	size_t n = 0;
-	const char *name;
-	const void *value;
-	size_t size;
-
-	if (rd_kafka_message_headers(message, &headers) != RD_KAFKA_RESP_ERR_NO_ERROR)
-		return 0;
-	while (rd_kafka_header_get_all(headers, n, &name, &value, &size) ==
-	       RD_KAFKA_RESP_ERR_NO_ERROR) {
-		if (n == c->headers_capacity) {
-			c->headers_capacity = n ? 2 * n : 16;
-			c->headers = realloc(c->headers, c->headers_capacity * sizeof(*c->headers));
-			CHECK(c->headers);
-		}
-		c->headers[n++] = (struct record_header){ .name = bytes_of(name),
-			                                  .value = { value, size },
-			                                  .is_null = !value };
-	}
-	return n;
-}
-
 static void deliver(struct consumer *c, const rd_kafka_message_t *message)
 {
-	rd_kafka_timestamp_type_t type;
-	int64_t timestamp_ms = rd_kafka_message_timestamp(message, &type);
-	struct record record = {
-		.topic = bytes_of(c->topic),
-		.partition = message->partition,
-		.offset = message->offset,
-		.timestamp = { timestamp_ms > 0 ? timestamp_ms * 1000 : 0 },
-		.has_key = message->key != NULL,
-		.key = { message->key, message->key_len },
-		.value = { message->payload, message->len },
-		.n_headers = take_headers(c, message),
-	};
+	struct record record;
 
-	record.headers = c->headers;
+	kafka_record_read(&c->room, message, c->topic, &record);
 	c->callbacks.record(c->callbacks.owner, &record);
 }
 
@@ -128,10 +116,10 @@ static void take_messages(struct consumer *c)
 		assignment_serve(c->assignment);
 		if (!message)
 			return;
-		if (!c->is_closing)
+		if (c->state != CONSUMER_CLOSING)
 			dispatch(c, message);
 		rd_kafka_message_destroy(message);
-		if (c->is_closing)
+		if (c->state == CONSUMER_CLOSING || c->must_renew)
 			return;
 	}
 	kafka_client_again(c->client);
@@ -148,62 +136,83 @@ static rd_kafka_resp_err_t commit_error(rd_kafka_event_t *event)
 	return error;
 }
 
+/* These say that the assignment is lost, whatever other calls say. */
+static bool is_membership_error(rd_kafka_resp_err_t error)
+{
+	return error == RD_KAFKA_RESP_ERR_UNKNOWN_MEMBER_ID ||
+	       error == RD_KAFKA_RESP_ERR_ILLEGAL_GENERATION ||
+	       error == RD_KAFKA_RESP_ERR_FENCED_INSTANCE_ID;
+}
+
 static void take_commits(struct consumer *c)
 {
 	rd_kafka_event_t *event;
 
-	while (!c->is_closing && (event = rd_kafka_queue_poll(c->commits, 0))) {
+	while (c->state != CONSUMER_CLOSING && !c->must_renew &&
+	       (event = rd_kafka_queue_poll(c->commits, 0))) {
 		uint64_t opaque = (uint64_t)(uintptr_t)rd_kafka_event_opaque(event);
 		rd_kafka_resp_err_t error = commit_error(event);
 
 		rd_kafka_event_destroy(event);
 		if (error == RD_KAFKA_RESP_ERR_NO_ERROR)
 			kafka_client_works(c->client);
+		if (is_membership_error(error))
+			c->is_lost = true;
 		c->callbacks.committed(c->callbacks.owner, opaque,
 		                       error ? rd_kafka_err2str(error) : NULL);
 	}
 }
 
-static void report_fatal(struct consumer *c)
+static void report_fatal(struct consumer *c, const char *fatal)
 {
-	const char *fatal = kafka_client_fatal(c->client);
-
-	if (!fatal || c->is_fatal || c->is_closing)
+	if (!fatal || c->is_fatal || c->state == CONSUMER_CLOSING)
 		return;
 	c->is_fatal = true;
 	log_error(c->log, "consumer.fatal", "error=\"%s\"", fatal);
 	c->callbacks.fatal(c->callbacks.owner, fatal);
 }
 
+static void begin_renewal(struct consumer *c);
 static void begin_close(struct consumer *c);
 
 static void on_turn(void *owner)
 {
 	struct consumer *c = owner;
 
-	if (c->is_closing) {
-		begin_close(c);
-		return;
-	}
-	take_commits(c);
-	if (!c->is_closing)
+	if (c->state == CONSUMER_OPEN && !c->must_renew)
+		take_commits(c);
+	if (c->state == CONSUMER_OPEN && !c->must_renew)
 		take_messages(c);
-	report_fatal(c);
+	if (c->state == CONSUMER_OPEN)
+		report_fatal(c, kafka_client_fatal(c->client));
+	if (c->state == CONSUMER_OPEN && c->must_renew)
+		begin_renewal(c);
 }
 
+/* A close begins here: also while there is no client that could wake the loop. */
 static void on_tick(uv_timer_t *tick)
 {
 	struct consumer *c = tick->data;
 
-	if (c->is_closing)
-		return;
-	assignment_retry(c->assignment);
-	on_turn(c);
+	if (c->state == CONSUMER_CLOSING) {
+		begin_close(c);
+	} else if (c->state == CONSUMER_OPEN) {
+		assignment_retry(c->assignment);
+		on_turn(c);
+	}
 }
 
+/* librdkafka sends a commit again after so long when its connection was lost: later than anybody
+ * here waits for the answer, so that an answer in time is the answer to the only copy. */
+#define CONSUMER_RETRY_MS "10000"
+
+/* Newer versions of librdkafka double the pause up to a limit of its own; older ones do not know
+ * it.
+ */
 static void configure(rd_kafka_conf_t *conf)
 {
 	rd_kafka_conf_set_rebalance_cb(conf, on_rebalance);
+	(void)rd_kafka_conf_set(conf, "retry.backoff.max.ms", CONSUMER_RETRY_MS, NULL, 0);
 }
 
 static const struct kafka_property default_properties[] = {
@@ -211,8 +220,8 @@ static const struct kafka_property default_properties[] = {
 	{ "queued.min.messages", "1000" },
 };
 
-/* Open the client with the worker's own properties. */
-static int open_client(struct consumer *c, const struct consumer_options *options, struct err *err)
+/* A client with queues of its own, configured as all before it. */
+static int open_client(struct consumer *c, struct err *err)
 {
 	char session[24];
 	struct kafka_property ours[] = {
@@ -222,32 +231,43 @@ static int open_client(struct consumer *c, const struct consumer_options *option
 		{ "auto.offset.reset", "earliest" },
 		{ "isolation.level", "read_committed" },
 		{ "partition.assignment.strategy", "range" },
+		{ "retry.backoff.ms", CONSUMER_RETRY_MS },
 		{ "session.timeout.ms", session },
-		{ "group.id", options->group },
-		{ "group.instance.id", options->instance_id }, /* Left out for a dynamic member */
+		{ "group.id", c->group },
+		{ "group.instance.id", c->instance_id }, /* Left out for a dynamic member */
 	};
-	size_t n = sizeof(ours) / sizeof(*ours) - (options->instance_id ? 0 : 1);
+	size_t n = sizeof(ours) / sizeof(*ours) - (c->instance_id ? 0 : 1);
 	struct kafka_client_options client = {
 		.name = "consumer",
 		.conf = { .role = KAFKA_CONSUMER,
 		          .defaults = { default_properties, 1 },
-		          .user = *options->kafka,
+		          .user = c->properties,
 		          .ours = { ours, n } },
 		.configure = configure,
 		.turn = on_turn,
 		.owner = c,
 	};
+	rd_kafka_t *rk;
 
-	snprintf(session, sizeof(session), "%" PRId64, duration_to_ms(options->session_timeout));
+	snprintf(session, sizeof(session), "%" PRId64, duration_to_ms(c->session_timeout));
 	c->client = kafka_client_new(c->loop, &client, c->log, err);
-	return c->client ? 0 : -1;
+	if (!c->client)
+		return -1;
+	rk = kafka_client_handle(c->client);
+	rd_kafka_poll_set_consumer(rk);
+	c->messages = rd_kafka_queue_get_consumer(rk);
+	c->commits = rd_kafka_queue_new(rk);
+	kafka_client_watch(c->client, c->messages);
+	kafka_client_watch(c->client, c->commits);
+	return 0;
 }
 
-static void open_assignment(struct consumer *c, struct metrics *metrics)
+static void open_assignment(struct consumer *c, uint32_t history, struct metrics *metrics)
 {
 	struct assignment_options options = {
 		.client = c->client,
 		.topic = c->topic,
+		.history = history,
 		.log = c->log,
 		.metrics = metrics,
 		.callbacks = { .owner = c->callbacks.owner,
@@ -256,6 +276,28 @@ static void open_assignment(struct consumer *c, struct metrics *metrics)
 	};
 
 	c->assignment = assignment_new(c->loop, &options);
+}
+
+static void free_consumer(struct consumer *c)
+{
+	kafka_properties_close(&c->properties);
+	kafka_record_close(&c->room);
+	free(c->instance_id);
+	free(c->group);
+	free(c->topic);
+	free(c);
+}
+
+static void copy_options(struct consumer *c, const struct consumer_options *options)
+{
+	CHECK(options->batch > 0);
+	c->batch = options->batch;
+	c->session_timeout = options->session_timeout;
+	c->properties = kafka_properties_copy(options->kafka);
+	c->topic = strdup(options->topic);
+	c->group = strdup(options->group);
+	c->instance_id = options->instance_id ? strdup(options->instance_id) : NULL;
+	CHECK(c->topic && c->group && (c->instance_id || !options->instance_id));
 }
 
 struct consumer *consumer_new(uv_loop_t *loop, const struct consumer_options *options,
@@ -268,31 +310,22 @@ struct consumer *consumer_new(uv_loop_t *loop, const struct consumer_options *op
 		err_set(err, "out of memory");
 		return NULL;
 	}
-	CHECK(options->batch > 0);
 	c->loop = loop;
 	c->log = log;
 	c->callbacks = *callbacks;
-	c->batch = options->batch;
-	c->topic = strdup(options->topic);
-	CHECK(c->topic);
-	if (open_client(c, options, err) < 0) {
-		free(c->topic);
-		free(c);
+	copy_options(c, options);
+	if (open_client(c, err) < 0) {
+		free_consumer(c);
 		return NULL;
 	}
-	open_assignment(c, metrics);
-	rd_kafka_poll_set_consumer(kafka_client_handle(c->client));
-	c->messages = rd_kafka_queue_get_consumer(kafka_client_handle(c->client));
-	c->commits = rd_kafka_queue_new(kafka_client_handle(c->client));
-	kafka_client_watch(c->client, c->messages);
-	kafka_client_watch(c->client, c->commits);
+	open_assignment(c, options->history, metrics);
 	uv_timer_init(loop, &c->tick);
 	c->tick.data = c;
 	c->open_parts = 3;
 	return c;
 }
 
-int consumer_start(struct consumer *c, struct err *err)
+static int subscribe(struct consumer *c, struct err *err)
 {
 	rd_kafka_topic_partition_list_t *topics = rd_kafka_topic_partition_list_new(1);
 	rd_kafka_resp_err_t error;
@@ -303,13 +336,21 @@ int consumer_start(struct consumer *c, struct err *err)
 	if (error != RD_KAFKA_RESP_ERR_NO_ERROR)
 		return err_set(err, "cannot subscribe to %s: %s", c->topic,
 		               rd_kafka_err2str(error));
+	return 0;
+}
+
+int consumer_start(struct consumer *c, struct err *err)
+{
+	if (subscribe(c, err) < 0)
+		return -1;
 	uv_timer_start(&c->tick, on_tick, CONSUMER_TICK_MS, CONSUMER_TICK_MS);
 	return 0;
 }
 
 void consumer_accept(struct consumer *c)
 {
-	assignment_accept(c->assignment);
+	if (assignment_accept(c->assignment))
+		c->is_lost = false;
 }
 
 void consumer_release(struct consumer *c)
@@ -327,6 +368,35 @@ void consumer_resume(struct consumer *c, int32_t partition)
 	assignment_set_paused(c->assignment, partition, false);
 }
 
+/* The list that librdkafka wants, to be destroyed. */
+static rd_kafka_topic_partition_list_t *list_of(const struct consumer *c,
+                                                const struct consumer_position *positions, size_t n)
+{
+	rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new((int)n);
+
+	for (size_t i = 0; i < n; i++)
+		consumer_position_add(&positions[i], c->topic, list);
+	return list;
+}
+
+void consumer_position_add(const struct consumer_position *position, const char *topic,
+                           rd_kafka_topic_partition_list_t *list)
+{
+	rd_kafka_topic_partition_t *p =
+	    rd_kafka_topic_partition_list_add(list, topic, position->partition);
+	struct bytes metadata = position->metadata;
+
+	CHECK(metadata.size <= CONSUMER_METADATA_MAX);
+	CHECK(metadata.size == 0 || !memchr(metadata.data, '\0', metadata.size));
+	p->offset = position->offset;
+	if (metadata.size == 0)
+		return;
+	p->metadata = malloc(metadata.size);
+	CHECK(p->metadata);
+	memcpy(p->metadata, metadata.data, metadata.size);
+	p->metadata_size = metadata.size;
+}
+
 int consumer_commit(struct consumer *c, const struct consumer_position *positions, size_t n,
                     uint64_t opaque, struct err *err)
 {
@@ -334,22 +404,36 @@ int consumer_commit(struct consumer *c, const struct consumer_position *position
 	rd_kafka_resp_err_t error;
 
 	CHECK(n > 0);
+	if (c->state != CONSUMER_OPEN || c->must_renew)
+		return err_set(err, "the group is joined anew");
 	for (size_t i = 0; i < n; i++) {
 		if (!assignment_may_commit(c->assignment, positions[i].partition))
 			return err_set(err, "partition %" PRId32 " is not ours",
 			               positions[i].partition);
 	}
-	list = rd_kafka_topic_partition_list_new((int)n);
-	for (size_t i = 0; i < n; i++) {
-		rd_kafka_topic_partition_list_add(list, c->topic, positions[i].partition)->offset =
-		    positions[i].offset;
-	}
+	list = list_of(c, positions, n);
 	error = rd_kafka_commit_queue(kafka_client_handle(c->client), list, c->commits, NULL,
 	                              (void *)(uintptr_t)opaque);
 	rd_kafka_topic_partition_list_destroy(list);
 	if (error != RD_KAFKA_RESP_ERR_NO_ERROR)
 		return err_set(err, "cannot commit: %s", rd_kafka_err2str(error));
 	return 0;
+}
+
+const char *consumer_topic(const struct consumer *c)
+{
+	return c->topic;
+}
+
+const rd_kafka_consumer_group_metadata_t *consumer_group_metadata(const struct consumer *c)
+{
+	return consumer_is_lost(c) ? NULL : assignment_group(c->assignment);
+}
+
+bool consumer_is_lost(const struct consumer *c)
+{
+	return c->is_lost || c->must_renew || c->state != CONSUMER_OPEN ||
+	       rd_kafka_assignment_lost(kafka_client_handle(c->client));
 }
 
 bool consumer_is_member(const struct consumer *c)
@@ -365,9 +449,7 @@ static void part_is_closed(struct consumer *c)
 	CHECK(c->open_parts > 0);
 	if (--c->open_parts > 0)
 		return;
-	free(c->headers);
-	free(c->topic);
-	free(c);
+	free_consumer(c);
 	closed(closed_owner);
 }
 
@@ -381,18 +463,119 @@ static void on_tick_closed(uv_handle_t *handle)
 	part_is_closed(handle->data);
 }
 
+/* Exactly one of the two fires: with what was found, or with nothing. */
+static void on_read(void *owner, const struct lookup_result *result)
+{
+	struct consumer *c = owner;
+	bool found = result && result->error == RD_KAFKA_RESP_ERR_NO_ERROR;
+	size_t n = found ? (size_t)result->partitions->cnt : 0;
+	struct consumer_offer *offers = calloc(n + 1, sizeof(*offers));
+
+	CHECK(offers);
+	for (size_t i = 0; i < n; i++) {
+		const rd_kafka_topic_partition_t *p = &result->partitions->elems[i];
+
+		offers[i] = (struct consumer_offer){ p->partition, p->offset >= 0 ? p->offset : -1,
+			                             lookup_metadata(p) };
+	}
+	c->reading = NULL;
+	c->read_cb(c->read_owner, found ? offers : NULL, n);
+	free(offers);
+	part_is_closed(c);
+}
+
+int consumer_read_committed(struct consumer *c, const struct consumer_position *positions, size_t n,
+                            consumer_committed_cb cb, void *owner, struct err *err)
+{
+	struct lookup_question question = { .client = c->client,
+		                            .topic = c->topic,
+		                            .only_committed = true };
+	rd_kafka_topic_partition_list_t *list;
+
+	CHECK(!c->reading);
+	if (c->state != CONSUMER_OPEN || c->must_renew)
+		return err_set(err, "the group is joined anew");
+	list = list_of(c, positions, n);
+	question.partitions = list;
+	c->read_cb = cb;
+	c->read_owner = owner;
+	c->reading = lookup_start(c->loop, &question, on_read, c, err);
+	rd_kafka_topic_partition_list_destroy(list);
+	if (!c->reading)
+		return -1;
+	c->open_parts++;
+	return 0;
+}
+
 /* On the client's thread. */
 static void leave_group(rd_kafka_t *rk)
 {
 	rd_kafka_consumer_close(rk);
 }
 
-static void begin_close(struct consumer *c)
+static void close_queues(struct consumer *c)
 {
-	assignment_close(c->assignment, on_part_closed, c);
-	uv_close((uv_handle_t *)&c->tick, on_tick_closed);
 	rd_kafka_queue_destroy(c->messages);
 	rd_kafka_queue_destroy(c->commits);
+	c->messages = NULL;
+	c->commits = NULL;
+}
+
+/* The old client is gone, or is given up: if it still lives it is not a member any more once the
+ * new one has joined. */
+static void on_old_closed(void *owner)
+{
+	struct consumer *c = owner;
+	struct err err;
+
+	c->client = NULL;
+	if (c->state == CONSUMER_CLOSING) {
+		part_is_closed(c);
+		return;
+	}
+	if (open_client(c, &err) < 0) {
+		part_is_closed(c);
+		report_fatal(c, err.msg);
+		return;
+	}
+	c->state = CONSUMER_OPEN;
+	assignment_attach(c->assignment, c->client);
+	if (subscribe(c, &err) < 0)
+		report_fatal(c, err.msg);
+	kafka_client_again(c->client);
+}
+
+static void begin_renewal(struct consumer *c)
+{
+	c->must_renew = false;
+	c->state = CONSUMER_RENEWING;
+	log_warn(c->log, "consumer.renewed", "%s", "");
+	if (c->reading)
+		lookup_cancel(c->reading);
+	assignment_detach(c->assignment);
+	close_queues(c);
+	kafka_client_close(c->client, duration_ms(CONSUMER_RENEW_MS),
+	                   c->instance_id ? NULL : leave_group, on_old_closed);
+}
+
+void consumer_renew(struct consumer *c)
+{
+	if (c->state != CONSUMER_OPEN || c->must_renew)
+		return;
+	c->must_renew = true;
+	kafka_client_again(c->client);
+}
+
+/* A client that is being renewed is closed already, or could not be made. */
+static void begin_close(struct consumer *c)
+{
+	if (c->reading)
+		lookup_cancel(c->reading);
+	assignment_close(c->assignment, on_part_closed, c);
+	uv_close((uv_handle_t *)&c->tick, on_tick_closed);
+	if (!c->messages)
+		return;
+	close_queues(c);
 	kafka_client_close(c->client, c->close_deadline, leave_group, on_part_closed);
 }
 
@@ -400,10 +583,10 @@ static void begin_close(struct consumer *c)
 void consumer_close(struct consumer *c, duration_t deadline, void (*closed)(void *owner),
                     void *owner)
 {
-	CHECK(!c->is_closing);
-	c->is_closing = true;
+	CHECK(c->state != CONSUMER_CLOSING);
+	c->state = CONSUMER_CLOSING;
 	c->close_deadline = deadline;
 	c->closed = closed;
 	c->closed_owner = owner;
-	kafka_client_again(c->client);
+	uv_timer_start(&c->tick, on_tick, 0, 0);
 }

@@ -30,12 +30,15 @@ static const struct reserved_property reserved_properties[] = {
 	{ "session.timeout.ms", "use the worker's own option for the session" },
 	{ "group.protocol", "the worker needs the classic protocol" },
 	{ "group.protocol.type", "the worker needs the classic protocol" },
+	{ "retry.backoff.ms", "a commit that is sent again must not land behind a newer one" },
+	{ "retry.backoff.max.ms", "a commit that is sent again must not land behind a newer one" },
 	{ "partition.assignment.strategy",
 	  "the worker needs range; cooperative ones can lose partitions" },
 	{ "enable.idempotence", "replies are written by an idempotent producer" },
 	{ "acks", "a reply counts as stored when all replicas have it" },
 	{ "request.required.acks", "a reply counts as stored when all replicas have it" },
 	{ "transactional.id", "the worker chooses it when it uses transactions" },
+	{ "transaction.timeout.ms", "it belongs to the worker's session and lease" },
 	{ "message.timeout.ms", "a reply is never given up" },
 	{ "delivery.timeout.ms", "a reply is never given up" },
 	{ "message.send.max.retries", "a reply is never given up" },
@@ -53,6 +56,40 @@ static const struct reserved_property reserved_properties[] = {
 	{ "interceptors", "it is not for configuration" },
 	{ "default_topic_conf", "it is not for configuration" },
 };
+
+struct kafka_properties kafka_properties_copy(const struct kafka_properties *properties)
+{
+	struct kafka_property *list = calloc(properties->count + 1, sizeof(*list));
+
+	CHECK(list);
+	for (size_t i = 0; i < properties->count; i++) {
+		const struct kafka_property *from = &properties->list[i];
+		size_t name_size = strlen(from->name) + 1;
+		size_t value_size = strlen(from->value) + 1;
+		char *text = malloc(name_size + value_size);
+
+		CHECK(text);
+		list[i].name = memcpy(text, from->name, name_size);
+		list[i].value = memcpy(text + name_size, from->value, value_size);
+	}
+	return (struct kafka_properties){ list, properties->count };
+}
+
+void kafka_properties_close(struct kafka_properties *copy)
+{
+	union {
+		const void *borrowed;
+		void *owned;
+	} text;
+
+	for (size_t i = 0; i < copy->count; i++) {
+		text.borrowed = copy->list[i].name;
+		free(text.owned);
+	}
+	text.borrowed = copy->list;
+	free(text.owned);
+	*copy = (struct kafka_properties){ 0 };
+}
 
 /* Callbacks and functions are given by code only. */
 static bool is_function(const char *name)

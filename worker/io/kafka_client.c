@@ -62,13 +62,19 @@ static enum log_level level_of(int severity, const char *facility)
 	return severity >= 7 ? LOG_DEBUG : LOG_INFO;
 }
 
+/* librdkafka believes that consumers ignore this property of ours; they do not. */
+static bool is_mistaken(const char *facility, const char *text)
+{
+	return strcmp(facility, "CONFWARN") == 0 && strstr(text, "retry.backoff.ms");
+}
+
 static void on_log(const rd_kafka_t *rk, int severity, const char *facility, const char *text)
 {
 	struct kafka_client *k = rd_kafka_opaque(rk);
 	static const char id[] = "kafka.client";
 	char quoted[LOG_QUOTE_SIZE];
 
-	if (kafka_client_is_closing(k))
+	if (kafka_client_is_closing(k) || is_mistaken(facility, text))
 		return;
 	log_quote(bytes_of(text), quoted);
 	switch (level_of(severity, facility)) {
@@ -284,7 +290,7 @@ static void end_handle(void *arg)
 	pthread_mutex_unlock(&k->mutex);
 	if (k->finish)
 		k->finish(k->rk);
-	rd_kafka_destroy(k->rk);
+	rd_kafka_destroy_flags(k->rk, RD_KAFKA_DESTROY_F_NO_CONSUMER_CLOSE);
 	close(k->fd);
 }
 

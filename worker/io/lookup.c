@@ -1,19 +1,29 @@
-/* Two questions that block, asked on a thread of their own: see lookup.h. */
+/* Questions that block, asked on a thread of their own: see lookup.h. */
 #include "worker/io/lookup.h"
 
+#include "worker/base/bytes.h"
+#include "worker/io/clock.h"
 #include "worker/io/offload.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-/* Most time that each of the two questions may take. */
+/* Most time that each question may take. */
 #define LOOKUP_TIMEOUT_MS 5000
+
+/* The committed offsets are asked for anew after so long, and after twice as long each time: while
+ * a transaction is open on them the broker gives none, and librdkafka itself would ask again only
+ * after `retry.backoff.ms`. */
+#define LOOKUP_ATTEMPT_MS 200
 
 struct lookup {
 	struct kafka_client *client;                 /* Borrowed; entered until the work is done */
 	struct offload *offload;                     /* Owned */
 	char *topic;                                 /* Owned */
 	rd_kafka_topic_partition_list_t *partitions; /* Owned; the thread's until it is done */
+	int64_t *first;                              /* Owned, as the partitions */
+	uint32_t history;
+	bool only_committed;
 	rd_kafka_resp_err_t error;
 	int32_t partitions_of_topic;
 	bool cancelled;
@@ -21,16 +31,53 @@ struct lookup {
 	void *owner;
 };
 
+static rd_kafka_resp_err_t ask_committed(struct lookup *l, int timeout_ms)
+{
+	rd_kafka_t *rk = kafka_client_handle(l->client);
+	rd_kafka_resp_err_t error = rd_kafka_committed(rk, l->partitions, timeout_ms);
+
+	for (int i = 0; error == RD_KAFKA_RESP_ERR_NO_ERROR && i < l->partitions->cnt; i++)
+		error = l->partitions->elems[i].err;
+	return error;
+}
+
 static rd_kafka_resp_err_t find_committed(struct lookup *l)
 {
+	instant_t end = instant_add(clock_now(), duration_ms(LOOKUP_TIMEOUT_MS));
+	int attempt_ms = LOOKUP_ATTEMPT_MS;
 	rd_kafka_resp_err_t error;
 
 	if (l->partitions->cnt == 0)
 		return RD_KAFKA_RESP_ERR_NO_ERROR;
-	error =
-	    rd_kafka_committed(kafka_client_handle(l->client), l->partitions, LOOKUP_TIMEOUT_MS);
-	for (int i = 0; error == RD_KAFKA_RESP_ERR_NO_ERROR && i < l->partitions->cnt; i++)
-		error = l->partitions->elems[i].err;
+	do {
+		error = ask_committed(l, attempt_ms);
+		attempt_ms *= 2;
+	} while (error == RD_KAFKA_RESP_ERR__TIMED_OUT && instant_before(clock_now(), end) &&
+	         !kafka_client_is_closing(l->client));
+	return error;
+}
+
+/* Where reading begins: so far before the committed offset as there is something. */
+static rd_kafka_resp_err_t find_first(struct lookup *l)
+{
+	rd_kafka_t *rk = kafka_client_handle(l->client);
+	rd_kafka_resp_err_t error = RD_KAFKA_RESP_ERR_NO_ERROR;
+
+	for (int i = 0; error == RD_KAFKA_RESP_ERR_NO_ERROR && i < l->partitions->cnt; i++) {
+		const rd_kafka_topic_partition_t *p = &l->partitions->elems[i];
+		int64_t low = 0, high;
+
+		l->first[i] = p->offset >= 0 ? p->offset : RD_KAFKA_OFFSET_BEGINNING;
+		if (l->history == 0 || p->offset <= 0)
+			continue;
+		error = rd_kafka_query_watermark_offsets(rk, l->topic, p->partition, &low, &high,
+		                                         LOOKUP_TIMEOUT_MS);
+		l->first[i] = p->offset > l->history ? p->offset - l->history : 0;
+		if (l->first[i] < low)
+			l->first[i] = low < p->offset ? low : p->offset;
+		if (kafka_client_is_closing(l->client))
+			error = RD_KAFKA_RESP_ERR__DESTROY;
+	}
 	return error;
 }
 
@@ -63,7 +110,9 @@ static void work(void *arg)
 	struct lookup *l = arg;
 
 	l->error = find_committed(l);
-	if (l->error == RD_KAFKA_RESP_ERR_NO_ERROR)
+	if (l->error == RD_KAFKA_RESP_ERR_NO_ERROR && !l->only_committed)
+		l->error = find_first(l);
+	if (l->error == RD_KAFKA_RESP_ERR_NO_ERROR && !l->only_committed)
 		l->error = count_partitions(l);
 	kafka_client_leave(l->client);
 }
@@ -76,6 +125,7 @@ static void finished(void *arg, bool done)
 	if (done && !l->cancelled) {
 		result.error = l->error;
 		result.partitions = l->partitions;
+		result.first = l->first;
 		result.partitions_of_topic = l->partitions_of_topic;
 		l->cb(l->owner, &result);
 	} else {
@@ -88,14 +138,13 @@ static void drop(void *arg)
 {
 	struct lookup *l = arg;
 
-	if (l->partitions)
-		rd_kafka_topic_partition_list_destroy(l->partitions);
+	rd_kafka_topic_partition_list_destroy(l->partitions);
+	free(l->first);
 	free(l->topic);
 	free(l);
 }
 
-struct lookup *lookup_start(uv_loop_t *loop, struct kafka_client *client, const char *topic,
-                            const rd_kafka_topic_partition_list_t *partitions, lookup_cb cb,
+struct lookup *lookup_start(uv_loop_t *loop, const struct lookup_question *question, lookup_cb cb,
                             void *owner, struct err *err)
 {
 	struct lookup *l = calloc(1, sizeof(*l));
@@ -105,16 +154,19 @@ struct lookup *lookup_start(uv_loop_t *loop, struct kafka_client *client, const 
 		err_set(err, "out of memory");
 		return NULL;
 	}
-	l->client = client;
-	l->topic = strdup(topic);
-	l->partitions = rd_kafka_topic_partition_list_copy(partitions);
+	l->client = question->client;
+	l->topic = strdup(question->topic);
+	l->partitions = rd_kafka_topic_partition_list_copy(question->partitions);
+	l->first = calloc((size_t)question->partitions->cnt + 1, sizeof(*l->first));
+	l->history = question->history;
+	l->only_committed = question->only_committed;
 	l->cb = cb;
 	l->owner = owner;
-	CHECK(l->topic);
-	kafka_client_enter(client);
+	CHECK(l->topic && l->first);
+	kafka_client_enter(l->client);
 	l->offload = offload_start(loop, &job, err);
 	if (!l->offload) {
-		kafka_client_leave(client);
+		kafka_client_leave(l->client);
 		drop(l);
 		return NULL;
 	}
@@ -125,4 +177,17 @@ void lookup_cancel(struct lookup *l)
 {
 	l->cancelled = true;
 	offload_abandon(l->offload);
+}
+
+struct bytes lookup_metadata(const rd_kafka_topic_partition_t *committed)
+{
+	struct bytes metadata = { committed->metadata, committed->metadata_size };
+	const char *nul;
+
+	if (!metadata.data)
+		return bytes_of("");
+	nul = memchr(metadata.data, '\0', metadata.size);
+	if (nul)
+		metadata.size = (size_t)(nul - metadata.data) + 1;
+	return metadata;
 }

@@ -51,7 +51,8 @@ struct committer *committer_new(uv_loop_t *loop, struct consumer *consumer,
 void committer_mark(struct committer *c, int32_t partition, uint64_t invite_id);
 
 /* The partition's map has changed and should be committed soon. In exactly-once delivery
- * transactions do that, and this only notes that a flush has something to write. */
+ * transactions do that, and flushes; but they look only at partitions that were touched or marked
+ * at least once since the reset: touch a partition before its first reply. */
 void committer_touch(struct committer *c, int32_t partition);
 
 /* The answer to a commit, from consumer_callbacks.committed. */
@@ -64,18 +65,30 @@ bool committer_may_send(const struct committer *c);
 
 /* A transaction wants the lane for itself: 'granted' fires, later, when no plain commit is
  * outstanding, with what the transaction must commit (metadata included; borrowed until
- * committer_end()). Marks asked for until then ride in it. */
+ * committer_end()): at least one partition. Marks asked for until then ride in it.
+ *
+ * While the map of any partition cannot be written, or the lane is broken, it does not fire: a
+ * reply could be stored without its mark. */
 void committer_begin(struct committer *c,
                      void (*granted)(void *owner, const struct consumer_position *positions,
                                      size_t n),
                      void *owner);
 
 /* The transaction has ended. Committed: the marks that rode in it are granted. Aborted: they are
- * asked for again by plain commit. Unclear: the lane is broken. */
-enum committer_end { COMMITTER_COMMITTED, COMMITTER_ABORTED, COMMITTER_UNCLEAR };
+ * asked for again by plain commit. Unclear: the lane is broken. Overwritten: it has committed, but
+ * an older commit landed behind it: the same is committed again, plainly, and the marks wait for
+ * that.
+ *
+ * Before `granted` has fired this withdraws the wish for the lane. */
+enum committer_end {
+	COMMITTER_COMMITTED,
+	COMMITTER_ABORTED,
+	COMMITTER_UNCLEAR,
+	COMMITTER_OVERWRITTEN
+};
 void committer_end(struct committer *c, enum committer_end end);
 
-/* Commit now what changed, then call 'done' once, later: nothing is outstanding then. */
+/* Commit now what changed, then call 'done' once, later: no plain commit is outstanding then. */
 void committer_flush(struct committer *c, void (*done)(void *owner), void *owner);
 
 /* A new assignment: the lane is whole again, no mark is pending. */

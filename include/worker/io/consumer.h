@@ -28,16 +28,25 @@ struct consumer_options {
 /* A partition that is offered, and where its group stands. */
 struct consumer_offer {
 	int32_t partition;
-	int64_t offset;        /* Committed; -1: the group has none */
-	struct bytes metadata; /* Of that commit; borrowed for the call */
+	int64_t offset; /* Committed; -1: the group has none */
+	/* Of that commit, as it was found: any bytes, empty when there are none; borrowed for the
+	 * call. What stands behind a NUL cannot be read and is left out, the NUL is not. */
+	struct bytes metadata;
 };
+
+/* More is refused by brokers. */
+#define CONSUMER_METADATA_MAX 4096
 
 /* What a commit says of a partition. */
 struct consumer_position {
 	int32_t partition;
 	int64_t offset;        /* The next record to read */
-	struct bytes metadata; /* At most 4,096 bytes, no NUL */
+	struct bytes metadata; /* At most CONSUMER_METADATA_MAX bytes, no NUL */
 };
+
+/* Append it to a list of librdkafka's. */
+void consumer_position_add(const struct consumer_position *position, const char *topic,
+                           rd_kafka_topic_partition_list_t *list);
 
 /* All fire from the loop, never from inside a consumer_… function. */
 struct consumer_callbacks {
@@ -71,8 +80,8 @@ struct consumer *consumer_new(uv_loop_t *loop, const struct consumer_options *op
 /* Join the group. */
 int consumer_start(struct consumer *c, struct err *err) MUST_CHECK;
 
-/* Take what the last `assigned` offered: fetching begins at the committed offsets, or at the start
- * of the log. Does nothing when that offer no longer stands. */
+/* Take what the last `assigned` offered: fetching begins so many records of history before the
+ * committed offsets, or at the start of the log. Does nothing when that offer no longer stands. */
 void consumer_accept(struct consumer *c);
 
 /* Give back what the last `revoked` named, after everything was settled and committed. */
@@ -88,6 +97,9 @@ void consumer_resume(struct consumer *c, int32_t partition);
 int consumer_commit(struct consumer *c, const struct consumer_position *positions, size_t n,
                     uint64_t opaque, struct err *err) MUST_CHECK;
 
+/* The topic of the commands; borrowed. */
+const char *consumer_topic(const struct consumer *c);
+
 /* What a transaction of this assignment must show to the broker (KIP-447); taken once when the
  * assignment was accepted and kept, because fresh metadata would hide that the assignment is stale.
  * Borrowed until the assignment ends. NULL when there is none. */
@@ -97,9 +109,22 @@ const rd_kafka_consumer_group_metadata_t *consumer_group_metadata(const struct c
  * moment. */
 bool consumer_is_lost(const struct consumer *c);
 
+/* What the group has committed, read with stable offsets; NULL when that could not be known. */
+typedef void (*consumer_committed_cb)(void *owner, const struct consumer_offer *committed,
+                                      size_t n);
+
+/* Ask, off the loop, what is committed for these partitions. If it returns 0 the callback fires
+ * once, later, also when the consumer is renewed or closed meanwhile. One question at a time. */
+int consumer_read_committed(struct consumer *c, const struct consumer_position *positions, size_t n,
+                            consumer_committed_cb cb, void *owner, struct err *err) MUST_CHECK;
+
 /* Join the group anew: the client is destroyed without leaving the group, off the loop, and made
  * again with the same group.instance.id, so that every late copy of a commit is refused from then
- * on. `revoked` with 'lost' fires first, then `assigned` in time. */
+ * on. (A dynamic member leaves: its copies are refused because nobody knows it any more.) If
+ * anything was offered or owned, `revoked` with 'lost' fires first; then `assigned` in time.
+ *
+ * What the next `assigned` says was read after consumer_release(): call that when no transaction of
+ * ours can end any more (transaction_reset()), else the offsets may still change behind it. */
 void consumer_renew(struct consumer *c);
 
 /* True from the first assignment (also an empty one) until it is lost or given back. */

@@ -22,6 +22,10 @@ struct kafka_properties {
 	size_t count;
 };
 
+/* A copy of names and values, to be released by kafka_properties_close(). */
+struct kafka_properties kafka_properties_copy(const struct kafka_properties *properties);
+void kafka_properties_close(struct kafka_properties *copy);
+
 enum kafka_role { KAFKA_CONSUMER, KAFKA_PRODUCER };
 
 /* True when the worker sets this property itself and a user's value would break its promises;

@@ -1,0 +1,36 @@
+/* A record on its way to a topic, kept until it is known what became of it. */
+#ifndef WORKER_IO_KAFKA_WRITE_H
+#define WORKER_IO_KAFKA_WRITE_H
+
+#include "worker/io/kafka.h"
+#include "worker/io/publisher.h"
+
+struct kafka_write {
+	uint64_t id;
+	char *topic; /* Owned, as what follows */
+	char *key;
+	size_t key_size;
+	bool has_key;
+	char *value;
+	size_t value_size;
+	rd_kafka_headers_t *headers; /* NULL: none */
+
+	rd_kafka_resp_err_t error; /* Of the last attempt */
+	bool is_taken;             /* By librdkafka, in the last attempt */
+	bool is_stored;            /* By the last attempt */
+	bool is_suspect;           /* It failed in company: it is tried alone */
+	struct kafka_write *prev, *next;
+};
+
+/* A copy of everything. */
+struct kafka_write *kafka_write_new(const struct publisher_write *write) MUST_CHECK;
+void kafka_write_free(struct kafka_write *w);
+
+/* Give it to librdkafka, which makes a copy; the delivery report gets the write as its opaque. */
+rd_kafka_resp_err_t kafka_write_produce(struct kafka_write *w, rd_kafka_t *rk);
+
+/* True for errors that say that this record will never be taken, so that trying again is in vain.
+ */
+bool kafka_write_is_refusal(rd_kafka_resp_err_t error);
+
+#endif
