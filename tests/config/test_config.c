@@ -84,6 +84,33 @@ static void gives_every_option_its_default(void **state)
 	assert_string_equal(f->config->login.scope, "https://graph.microsoft.com/.default");
 }
 
+static void has_the_defaults_of_the_engine(void **state)
+{
+	struct policy policy = policy_default();
+	struct fixture *f = *state;
+
+	assert_int_equal(load(f, REQUIRED, NULL), 0);
+	assert_int_equal(f->config->commands.duplicate_window, policy.history);
+	assert_int_equal(f->config->commands.max_age.us, policy.max_age.us);
+	assert_int_equal(f->config->exactly_once.on_bad_map, policy.on_bad_map);
+	assert_int_equal(f->config->evidence.operations, policy.look_at_operations);
+	assert_int_equal(f->config->evidence.roster, policy.look_at_roster);
+	assert_int_equal(f->config->batch.window.us, policy.batch_window.us);
+	assert_int_equal(f->config->batch.max_participants, policy.batch_max);
+	assert_true(f->config->rate.call == policy.call_rate);
+	assert_true(f->config->rate.application == policy.application_rate);
+	assert_int_equal(f->config->rate.application_burst, policy.application_burst);
+	assert_int_equal(f->config->retry.base.us, policy.retry_base.us);
+	assert_int_equal(f->config->retry.cap.us, policy.retry_cap.us);
+	assert_int_equal(f->config->retry.max_hold.us, policy.max_hold.us);
+	assert_int_equal(f->config->retry.settle.us, policy.settle.us);
+	assert_int_equal(f->config->retry.call_grace.us, policy.call_grace.us);
+	assert_int_equal(f->config->queue.commands_per_partition, policy.commands_per_partition);
+	assert_int_equal(f->config->queue.offsets_per_partition, policy.offsets_per_partition);
+	assert_int_equal(f->config->graph.max_in_flight, policy.max_in_flight);
+	assert_int_equal(f->config->consumer.session_timeout.us, policy.share_delay.us);
+}
+
 static void gives_what_the_file_says(void **state)
 {
 	struct fixture *f = *state;
@@ -246,6 +273,7 @@ int main(void)
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 	const struct CMUnitTest tests[] = {
 		TEST(gives_every_option_its_default),
+		TEST(has_the_defaults_of_the_engine),
 		TEST(gives_what_the_file_says),
 		TEST(lets_the_environment_win),
 		TEST(delivers_exactly_once_unless_told_otherwise),
