@@ -107,6 +107,11 @@ void call_enqueue(struct engine *e, struct call *call, struct job *job)
 	job->state = JOB_QUEUED;
 	call_count_wait(e, call);
 	memcpy(job->waited_us, call->waited_us, sizeof(job->waited_us));
+	call_note_expiry(call, job);
+}
+
+void call_note_expiry(struct call *call, const struct job *job)
+{
 	if (job->command->has_expiry && job->command->expires_at.us < call->next_expiry.us)
 		call->next_expiry = job->command->expires_at;
 }
@@ -193,8 +198,8 @@ static void expire_job(struct engine *e, struct call *call, struct job *job)
 		      (long long)job->entry.offset, reason_code(call->hold_reason));
 		respond_rest(e, job, STATUS_FAILED, call->hold_reason,
 		             reason_meaning(call->hold_reason));
-	} else if (command->has_expiry && command->expires_at.us < call->next_expiry.us) {
-		call->next_expiry = command->expires_at;
+	} else {
+		call_note_expiry(call, job);
 	}
 }
 

@@ -213,6 +213,7 @@ static void settle_job(const struct look *l, struct job *job)
 	if (job_has_doubt(job))
 		return;
 	l->call->doubts--;
+	call_note_expiry(l->call, job);
 	if (job_is_decided(job)) {
 		respond_job(l->e, job);
 	} else if (!job_is_started(job)) {

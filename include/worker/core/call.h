@@ -93,6 +93,9 @@ void call_clear_hold(struct call *call);
 /* End the commands whose time is over, and those held for too long. */
 void call_expire(struct engine *e, struct call *call);
 
+/* The job's time may be over before that of all others: call_expire() must look at it. */
+void call_note_expiry(struct call *call, const struct job *job);
+
 /* Change what the call waits for, and count what it waited. */
 void call_wait_for(struct engine *e, struct call *call, enum wait wait);
 
