@@ -167,16 +167,10 @@ static void marked(struct engine *e, uint64_t invite_id)
 
 	if (!invite || invite->state != INVITE_MARKING)
 		return;
-	if (invite->call) {
-		if (has_expired(e, invite))
-			settle_unsent(e, invite);
-		else
-			post(e, invite);
-		return;
-	}
-	slots_remove(&e->invites, invite->id);
-	e->in_flight--;
-	free(invite);
+	if (has_expired(e, invite))
+		settle_unsent(e, invite);
+	else
+		post(e, invite);
 }
 
 static void answered(struct engine *e, const struct event *event)

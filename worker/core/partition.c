@@ -187,13 +187,22 @@ struct partition *partition_find(const struct engine *e, int32_t number)
 	return p;
 }
 
-/* The request goes on, but its answer will change nothing. */
-static void orphan_invite(struct call *call)
+/* A request that was sent goes on, but its answer will change nothing. One that waits for its mark
+ * will never get it. */
+static void orphan_invite(struct engine *e, struct call *call)
 {
-	call->invite->call = NULL;
-	call->invite->batch.n = 0;
+	struct invite *invite = call->invite;
+
 	call->invite = NULL;
 	call->state = CALL_IDLE;
+	if (invite->state == INVITE_MARKING) {
+		slots_remove(&e->invites, invite->id);
+		e->in_flight--;
+		free(invite);
+		return;
+	}
+	invite->call = NULL;
+	invite->batch.n = 0;
 }
 
 static void drop_look(struct engine *e, struct call *call)
@@ -216,7 +225,7 @@ void partition_free(struct engine *e, struct partition *p)
 
 	HASH_ITER (hh, p->calls, call, next_call) {
 		if (call->invite)
-			orphan_invite(call);
+			orphan_invite(e, call);
 		if (call->look_id != SLOTS_NONE)
 			drop_look(e, call);
 		call_free(e, call);
