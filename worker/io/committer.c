@@ -14,6 +14,7 @@
  * whose map differs, or that have a mark to be granted, are written. */
 #include "worker/io/committer.h"
 
+#include "worker/base/failpoint.h"
 #include "worker/io/clock.h"
 #include "worker/io/positions.h"
 
@@ -199,6 +200,7 @@ static void send_commit(struct committer *c)
 {
 	struct err err;
 
+	FAILPOINT(mark_before_request);
 	c->asked_at = clock_now();
 	if (consumer_commit(c->consumer, c->positions.under_way, c->positions.n_under_way,
 	                    ++c->opaque, &err) < 0) {
@@ -212,6 +214,7 @@ static void send_commit(struct committer *c)
 		act_soon(c);
 		return;
 	}
+	FAILPOINT(mark_after_request);
 	set_lane(c, LANE_COMMITTING);
 	if (c->options.marks_are_commits)
 		uv_timer_start(&c->timer, on_timer,
@@ -443,6 +446,7 @@ void committer_committed(struct committer *c, uint64_t opaque, const char *error
 	} else if (took.us > c->options.deadline.us) {
 		break_lane(c, "a commit was answered too late");
 	} else {
+		FAILPOINT(mark_after_ack);
 		c->lease_ends = instant_add(c->asked_at, c->options.lease);
 		change_marks(c, MARK_RIDING, MARK_GRANTED);
 		free_lane(c, true);

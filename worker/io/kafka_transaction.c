@@ -6,6 +6,7 @@
  * refuses the copy. No answer, or an error that may hide a success, is unclear. */
 #include "worker/io/kafka_transaction.h"
 
+#include "worker/base/failpoint.h"
 #include "worker/io/clock.h"
 #include "worker/io/offload.h"
 
@@ -120,9 +121,12 @@ static void fill(struct kafka_step *s)
 		s->must_renew = true;
 		return;
 	}
+	FAILPOINT(reply_after_begin);
 	ok = produce_all(s, end);
+	FAILPOINT(reply_after_produce);
 	if (ok && rd_kafka_flush(rk, s->timeout_ms) != RD_KAFKA_RESP_ERR_NO_ERROR)
 		note_error(s, "flush", "not done in time");
+	FAILPOINT(reply_after_flush);
 	if (ok && !s->error[0] && all_stored(s))
 		s->end = KAFKA_STEP_DONE;
 	else
@@ -155,18 +159,22 @@ static void commit(struct kafka_step *s)
 {
 	rd_kafka_t *rk = kafka_client_handle(s->client);
 	instant_t began = clock_now();
-	rd_kafka_error_t *error =
-	    rd_kafka_send_offsets_to_transaction(rk, s->offsets, s->group, s->timeout_ms);
+	rd_kafka_error_t *error;
+
+	FAILPOINT(reply_before_offsets);
+	error = rd_kafka_send_offsets_to_transaction(rk, s->offsets, s->group, s->timeout_ms);
 
 	if (error) {
 		judge(s, "offsets", error, began);
 		return;
 	}
+	FAILPOINT(reply_after_offsets);
 	error = rd_kafka_commit_transaction(rk, s->timeout_ms);
 	if (error) {
 		judge(s, "commit", error, began);
 		return;
 	}
+	FAILPOINT(reply_after_commit);
 	s->end = KAFKA_STEP_DONE;
 	if (!is_definite(began))
 		s->must_renew = true;
@@ -291,6 +299,12 @@ struct kafka_client *kafka_transaction_client_new(uv_loop_t *loop,
 	snprintf(timeout, sizeof(timeout), "%" PRId64, duration_to_ms(options->timeout));
 	snprintf(retry, sizeof(retry), "%d", KAFKA_TRANSACTION_RETRY_MS);
 	return kafka_client_new(loop, &client, log, err);
+}
+
+void kafka_transaction_purge(rd_kafka_t *rk)
+{
+	rd_kafka_purge(rk, RD_KAFKA_PURGE_F_QUEUE | RD_KAFKA_PURGE_F_INFLIGHT |
+	                       RD_KAFKA_PURGE_F_NON_BLOCKING);
 }
 
 rd_kafka_consumer_group_metadata_t *

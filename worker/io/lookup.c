@@ -14,7 +14,7 @@
 /* The committed offsets are asked for anew after so long, and after twice as long each time: while
  * a transaction is open on them the broker gives none, and librdkafka itself would ask again only
  * after `retry.backoff.ms`. */
-#define LOOKUP_ATTEMPT_MS 200
+#define LOOKUP_ATTEMPT_MS 50
 
 struct lookup {
 	struct kafka_client *client;                 /* Borrowed; entered until the work is done */

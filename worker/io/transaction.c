@@ -17,80 +17,26 @@
  * in a transaction of its own, every other time, and only what is refused alone is reported as
  * refused.
  */
-#include "worker/io/transaction.h"
+#include "worker/io/transaction_state.h"
 
 #include "worker/io/clock.h"
-#include "worker/io/kafka_transaction.h"
 #include "worker/io/offload.h"
-#include "worker/io/outbox.h"
-#include "worker/io/positions.h"
 
 #include <stdlib.h>
 #include <string.h>
 #include <utlist.h>
 
-#define TRANSACTION_TICK_MS  500
 #define TRANSACTION_RETRY_MS 100   /* After something failed */
 #define TRANSACTION_STEP_MS  3000  /* For each call that waits */
 #define TRANSACTION_RENEW_MS 10000 /* For an old producer to go */
-#define TRANSACTION_GRACE_MS 1000  /* For the producer to go at the end */
 #define TRANSACTION_READS    5     /* Attempts to read the offsets back */
 #define TRANSACTION_RENEWALS 10    /* Producers in a row that commit nothing */
-
-enum state {
-	STATE_STARTING,
-	STATE_IDLE,
-	STATE_FILLING,
-	STATE_WAITING,
-	STATE_ENDING,
-	STATE_VERIFYING,
-	STATE_ABORTING,
-	STATE_RENEWING,
-	STATE_CLOSING,
-	STATES
-};
 
 static const char *const state_names[STATES] = { "starting", "idle",     "filling",
 	                                         "waiting",  "ending",   "verifying",
 	                                         "aborting", "renewing", "closing" };
 
-struct transaction {
-	uv_loop_t *loop; /* Borrowed, as what follows */
-	struct consumer *consumer;
-	struct committer *committer;
-	const struct log *log;
-	struct transaction_options options; /* Not its texts */
-	struct transaction_callbacks callbacks;
-	struct kafka_properties properties; /* Owned, as what follows */
-	char *transactional_id;
-
-	enum state state;
-	struct kafka_client *client; /* Owned */
-	struct offload *step;        /* Owned: the step under way, or NULL */
-	bool is_broken;              /* An end was unclear: nothing goes on before a reset */
-	bool is_fatal;               /* Was reported */
-	bool is_staged;              /* `staged` has fired, and nothing that ends it */
-	bool must_verify;            /* The producer is new */
-	unsigned reads;              /* Attempts to read back */
-	unsigned renewals;           /* Since the last commit */
-
-	struct outbox outbox;
-	struct positions_copy offsets; /* Of the open transaction, to be read back */
-	instant_t next_at;             /* The next transaction may begin */
-
-	void (*reset_done)(void *owner);
-	void *reset_owner;
-	void (*closed)(void *owner);
-	void *closed_owner;
-	bool is_late; /* The deadline of the close has passed */
-
-	uv_timer_t timer; /* What is to happen next by itself */
-	uv_timer_t tick;
-	uv_timer_t deadline;
-	unsigned open_parts; /* The timers and the client */
-};
-
-static void set_state(struct transaction *t, enum state state)
+void transaction_set_state(struct transaction *t, enum transaction_state state)
 {
 	log_debug(t->log, "transaction.state", "from=%s to=%s", state_names[t->state],
 	          state_names[state]);
@@ -104,7 +50,7 @@ static void act_in(struct transaction *t, duration_t pause)
 	uv_timer_start(&t->timer, on_timer, (uint64_t)((pause.us + 999) / 1000), 0);
 }
 
-static void act_soon(struct transaction *t)
+void transaction_act_soon(struct transaction *t)
 {
 	if (t->state != STATE_CLOSING)
 		act_in(t, duration_ms(0));
@@ -157,10 +103,6 @@ static void report_stored(struct transaction *t)
 		report(t, w, NULL);
 }
 
-static int open_client(struct transaction *t, struct err *err);
-static void begin_close(struct transaction *t);
-static void part_is_closed(struct transaction *t);
-
 static void on_old_closed(void *owner)
 {
 	struct transaction *t = owner;
@@ -169,40 +111,34 @@ static void on_old_closed(void *owner)
 	t->client = NULL;
 	if (t->is_late) {
 		t->open_parts--;
-		begin_close(t);
+		transaction_begin_close(t);
 		return;
 	}
-	if (open_client(t, &err) < 0) {
+	if (transaction_open_client(t, &err) < 0) {
 		t->open_parts--;
 		report_fatal(t, err.msg);
 	}
-	set_state(t, STATE_STARTING);
-	act_soon(t);
-}
-
-/* Drop what is still on the way, so that the handle ends at once. On the client's thread. */
-static void purge(rd_kafka_t *rk)
-{
-	rd_kafka_purge(rk, RD_KAFKA_PURGE_F_QUEUE | RD_KAFKA_PURGE_F_INFLIGHT |
-	                       RD_KAFKA_PURGE_F_NON_BLOCKING);
+	transaction_set_state(t, STATE_STARTING);
+	transaction_act_soon(t);
 }
 
 /* Throw the producer away and make it anew. */
 static void renew(struct transaction *t, const char *why)
 {
 	log_warn(t->log, "transaction.renewed", "why=\"%s\"", why);
-	set_state(t, STATE_RENEWING);
+	transaction_set_state(t, STATE_RENEWING);
 	t->must_verify = true;
 	if (++t->renewals > TRANSACTION_RENEWALS)
 		report_fatal(t, "producers are made anew again and again without a commit");
-	kafka_client_close(t->client, duration_ms(TRANSACTION_RENEW_MS), purge, on_old_closed);
+	kafka_client_close(t->client, duration_ms(TRANSACTION_RENEW_MS), kafka_transaction_purge,
+	                   on_old_closed);
 }
 
 static void be_idle(struct transaction *t, duration_t pause)
 {
 	t->next_at = instant_add(clock_now(), pause);
-	set_state(t, STATE_IDLE);
-	act_soon(t);
+	transaction_set_state(t, STATE_IDLE);
+	transaction_act_soon(t);
 }
 
 /* After a step: go on with this producer or with a new one. */
@@ -216,7 +152,7 @@ static void go_on(struct transaction *t, const struct kafka_step *step, duration
 
 static void on_step(void *owner, struct kafka_step *step, bool done);
 
-static bool start_step(struct transaction *t, enum state state, struct kafka_step *step)
+static bool start_step(struct transaction *t, enum transaction_state state, struct kafka_step *step)
 {
 	struct err err;
 
@@ -229,7 +165,7 @@ static bool start_step(struct transaction *t, enum state state, struct kafka_ste
 		log_error(t->log, "transaction.no-thread", "error=\"%s\"", err.msg);
 		return false;
 	}
-	set_state(t, state);
+	transaction_set_state(t, state);
 	return true;
 }
 
@@ -243,7 +179,7 @@ static struct kafka_step *new_step(enum kafka_step_kind kind)
 }
 
 /* Without a thread nothing can be ended: the new producer ends it. */
-static void abort_batch(struct transaction *t)
+void transaction_abort(struct transaction *t)
 {
 	if (!start_step(t, STATE_ABORTING, new_step(KAFKA_STEP_ABORT))) {
 		put_back(t);
@@ -271,7 +207,7 @@ static void on_granted(void *owner, const struct consumer_position *positions, s
 	}
 	committer_end(t->committer, COMMITTER_UNCLEAR);
 	t->is_broken = true;
-	abort_batch(t);
+	transaction_abort(t);
 }
 
 /* Ask for the lane with what was flushed. */
@@ -288,7 +224,7 @@ static void stage(struct transaction *t)
 	DL_FOREACH (t->outbox.batch, w)
 		ids[n++] = w->id;
 	t->is_staged = true;
-	set_state(t, STATE_WAITING);
+	transaction_set_state(t, STATE_WAITING);
 	act_in(t, (duration_t){ t->options.timeout.us / 2 });
 	t->callbacks.staged(t->callbacks.owner, ids, n);
 	free(ids);
@@ -316,7 +252,7 @@ static void after_fill(struct transaction *t, const struct kafka_step *step)
 	if (step->end == KAFKA_STEP_DONE && !t->reset_done && t->outbox.batch) {
 		stage(t);
 	} else if (step->end == KAFKA_STEP_DONE) {
-		abort_batch(t);
+		transaction_abort(t);
 	} else {
 		put_back(t);
 		go_on(t, step, duration_ms(TRANSACTION_RETRY_MS));
@@ -361,14 +297,14 @@ static void on_read(void *owner, const struct consumer_offer *committed, size_t 
 
 	if (t->state == STATE_VERIFYING)
 		judge_read(t, committed, n);
-	part_is_closed(t);
+	transaction_part_is_closed(t);
 }
 
 static void read_back(struct transaction *t)
 {
 	struct err err;
 
-	set_state(t, STATE_VERIFYING);
+	transaction_set_state(t, STATE_VERIFYING);
 	t->open_parts++;
 	if (consumer_read_committed(t->consumer, t->offsets.list, t->offsets.n, on_read, t, &err) <
 	    0)
@@ -419,7 +355,7 @@ static void on_step(void *owner, struct kafka_step *step, bool done)
 	if (!done) {
 		if (t->state == STATE_ENDING)
 			committer_end(t->committer, COMMITTER_UNCLEAR);
-		begin_close(t);
+		transaction_begin_close(t);
 		return;
 	}
 	t->outbox.batch = step->writes;
@@ -440,7 +376,7 @@ static void on_step(void *owner, struct kafka_step *step, bool done)
 		break;
 	}
 	if (t->is_late && !t->step && t->state != STATE_CLOSING)
-		begin_close(t);
+		transaction_begin_close(t);
 }
 
 static void finish_reset(struct transaction *t)
@@ -462,7 +398,7 @@ static void advance(struct transaction *t)
 	if (t->state != STATE_IDLE)
 		return;
 	if (t->closed && (t->outbox.pending == 0 || t->is_broken || t->is_late)) {
-		begin_close(t);
+		transaction_begin_close(t);
 	} else if (t->is_broken || !t->outbox.waiting) {
 		return;
 	} else if (wait.us > 0) {
@@ -481,7 +417,7 @@ static void give_up_lane(struct transaction *t)
 {
 	log_warn(t->log, "transaction.no-lane", "%s", "");
 	committer_end(t->committer, COMMITTER_ABORTED);
-	abort_batch(t);
+	transaction_abort(t);
 }
 
 /* No producer can be made: what is asked for is done nevertheless. */
@@ -490,7 +426,7 @@ static void finish_dead(struct transaction *t)
 	if (t->reset_done)
 		finish_reset(t);
 	if (t->closed && t->state == STATE_STARTING)
-		begin_close(t);
+		transaction_begin_close(t);
 }
 
 static void on_timer(uv_timer_t *timer)
@@ -500,7 +436,7 @@ static void on_timer(uv_timer_t *timer)
 	if (t->state == STATE_STARTING && (t->is_fatal || !t->client)) {
 		finish_dead(t);
 	} else if (t->state == STATE_STARTING && t->closed && t->outbox.pending == 0) {
-		begin_close(t);
+		transaction_begin_close(t);
 	} else if (t->state == STATE_STARTING && !t->step) {
 		if (!start_step(t, STATE_STARTING, new_step(KAFKA_STEP_INIT)))
 			act_in(t, duration_ms(TRANSACTION_RETRY_MS));
@@ -514,7 +450,7 @@ static void on_timer(uv_timer_t *timer)
 }
 
 /* While a step has the producer it serves what librdkafka says. */
-static void serve(struct transaction *t)
+void transaction_serve(struct transaction *t)
 {
 	if (t->step || !t->client || t->state == STATE_RENEWING || t->state == STATE_CLOSING)
 		return;
@@ -525,15 +461,10 @@ static void serve(struct transaction *t)
 
 static void on_turn(void *owner)
 {
-	serve(owner);
+	transaction_serve(owner);
 }
 
-static void on_tick(uv_timer_t *tick)
-{
-	serve(tick->data);
-}
-
-static int open_client(struct transaction *t, struct err *err)
+int transaction_open_client(struct transaction *t, struct err *err)
 {
 	struct kafka_transaction_client client = { .properties = t->properties,
 		                                   .transactional_id = t->transactional_id,
@@ -543,140 +474,4 @@ static int open_client(struct transaction *t, struct err *err)
 
 	t->client = kafka_transaction_client_new(t->loop, &client, t->log, err);
 	return t->client ? 0 : -1;
-}
-
-static void free_transaction(struct transaction *t)
-{
-	outbox_close(&t->outbox);
-	positions_copy_close(&t->offsets);
-	kafka_properties_close(&t->properties);
-	free(t->transactional_id);
-	free(t);
-}
-
-struct transaction *transaction_new(uv_loop_t *loop, struct consumer *consumer,
-                                    struct committer *committer,
-                                    const struct transaction_options *options,
-                                    const struct transaction_callbacks *callbacks,
-                                    const struct log *log, struct metrics *metrics, struct err *err)
-{
-	struct transaction *t = calloc(1, sizeof(*t));
-
-	(void)metrics; /* The committer counts commits, the engine what is refused */
-	if (!t) {
-		err_set(err, "out of memory");
-		return NULL;
-	}
-	CHECK(options->max_writes > 0);
-	t->loop = loop;
-	t->consumer = consumer;
-	t->committer = committer;
-	t->log = log;
-	t->options = *options;
-	t->callbacks = *callbacks;
-	t->properties = kafka_properties_copy(options->kafka);
-	t->transactional_id = strdup(options->transactional_id);
-	CHECK(t->transactional_id);
-	if (open_client(t, err) < 0) {
-		free_transaction(t);
-		return NULL;
-	}
-	uv_timer_init(loop, &t->timer);
-	uv_timer_init(loop, &t->tick);
-	uv_timer_init(loop, &t->deadline);
-	t->timer.data = t->tick.data = t->deadline.data = t;
-	t->must_verify = true; /* A process before this one may have left requests on their way */
-	t->open_parts = 4;
-	uv_timer_start(&t->tick, on_tick, TRANSACTION_TICK_MS, TRANSACTION_TICK_MS);
-	act_soon(t);
-	return t;
-}
-
-void transaction_write(struct transaction *t, const struct publisher_write *write)
-{
-	CHECK(!t->closed);
-	outbox_add(&t->outbox, write);
-	if (t->state == STATE_IDLE && !uv_is_active((uv_handle_t *)&t->timer))
-		act_soon(t);
-}
-
-size_t transaction_pending(const struct transaction *t)
-{
-	return t->outbox.pending;
-}
-
-/* What is open ends first; then, in the idle state, `done` fires. */
-void transaction_reset(struct transaction *t, void (*done)(void *owner), void *owner)
-{
-	CHECK(!t->reset_done);
-	t->reset_done = done;
-	t->reset_owner = owner;
-	outbox_forget_waiting(&t->outbox);
-	if (t->state == STATE_WAITING) {
-		uv_timer_stop(&t->timer);
-		committer_end(t->committer, COMMITTER_ABORTED);
-		abort_batch(t);
-	} else if (t->state == STATE_IDLE || (t->state == STATE_STARTING && !t->step)) {
-		act_soon(t);
-	}
-}
-
-static void part_is_closed(struct transaction *t)
-{
-	void (*closed)(void *) = t->closed;
-	void *closed_owner = t->closed_owner;
-
-	CHECK(t->open_parts > 0);
-	if (--t->open_parts > 0)
-		return;
-	free_transaction(t);
-	closed(closed_owner);
-}
-
-static void on_client_closed(void *owner)
-{
-	part_is_closed(owner);
-}
-
-static void on_timer_closed(uv_handle_t *handle)
-{
-	part_is_closed(handle->data);
-}
-
-static void begin_close(struct transaction *t)
-{
-	if (t->state == STATE_WAITING)
-		committer_end(t->committer, COMMITTER_ABORTED);
-	else if (t->state == STATE_VERIFYING)
-		committer_end(t->committer, COMMITTER_UNCLEAR);
-	set_state(t, STATE_CLOSING);
-	uv_close((uv_handle_t *)&t->timer, on_timer_closed);
-	uv_close((uv_handle_t *)&t->tick, on_timer_closed);
-	uv_close((uv_handle_t *)&t->deadline, on_timer_closed);
-	if (t->client)
-		kafka_client_close(t->client, duration_ms(TRANSACTION_GRACE_MS), purge,
-		                   on_client_closed);
-}
-
-static void on_deadline(uv_timer_t *timer)
-{
-	struct transaction *t = timer->data;
-
-	t->is_late = true;
-	log_warn(t->log, "transaction.unfinished", "writes=%zu", t->outbox.pending);
-	if (t->step)
-		offload_abandon(t->step);
-	else if (t->state != STATE_RENEWING)
-		begin_close(t);
-}
-
-void transaction_close(struct transaction *t, duration_t deadline, void (*closed)(void *owner),
-                       void *owner)
-{
-	CHECK(!t->closed);
-	t->closed = closed;
-	t->closed_owner = owner;
-	uv_timer_start(&t->deadline, on_deadline, (uint64_t)duration_to_ms(deadline), 0);
-	if (t->state == STATE_IDLE || (t->state == STATE_STARTING && !t->step))
-		act_soon(t);
 }

@@ -66,6 +66,9 @@ struct kafka_client *kafka_transaction_client_new(uv_loop_t *loop,
                                                   const struct log *log,
                                                   struct err *err) MUST_CHECK;
 
+/* Drop what is still on the way, so that the handle ends at once. For kafka_client_close(). */
+void kafka_transaction_purge(rd_kafka_t *rk);
+
 /* A copy that the thread may keep. NULL for NULL. */
 rd_kafka_consumer_group_metadata_t *
 kafka_group_copy(const rd_kafka_consumer_group_metadata_t *group);

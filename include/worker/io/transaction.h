@@ -1,10 +1,10 @@
 /* Replies, dead letters and the group's offsets in one Kafka transaction: what exactly-once
  * delivery writes with.
  *
- *   IDLE --writes--> FILLING (begin, produce, flush; plain commits go on) --flushed--> WAITING (for
- * the lane) ^                                                                                    |
- * granted
- *     +--- done: results reported, lane released <--- ENDING (send offsets, commit) <------+
+ *   IDLE --writes--> FILLING (begin, produce, flush; plain commits go on)
+ *                       --flushed--> WAITING (for the lane)
+ *                       --granted--> ENDING (send offsets, commit)
+ *                       --done-----> IDLE (the lane is released, results are reported)
  *
  * All that blocks runs off the loop. Writes that come meanwhile go into the next transaction, which
  * begins when the last one has ended and 'gap' has passed. After an indefinite end the producer is
@@ -58,10 +58,11 @@ void transaction_write(struct transaction *t, const struct publisher_write *writ
 size_t transaction_pending(const struct transaction *t);
 
 /* The assignment is over or the lane is broken: abort what is open, forget all writes without a
- * result. 'done' fires once, later, when nothing is open any more. */
+ * result; nothing is told of them any more. 'done' fires once, later, when nothing is open any more
+ * and nothing that was open can still be committed: what the group has committed is definite then. */
 void transaction_reset(struct transaction *t, void (*done)(void *owner), void *owner);
 
-/* End what is under way within 'deadline', release everything, call 'closed'. */
+/* Write what waits within 'deadline', release everything, call 'closed'. Before committer_close(). */
 void transaction_close(struct transaction *t, duration_t deadline, void (*closed)(void *owner),
                        void *owner);
 
