@@ -11,6 +11,13 @@
 #include <systemd/sd-daemon.h>
 #endif
 
+/* How long leaving the group, or the end of the producer, may take: what matters is stored by then.
+ */
+#define LEAVE_DEADLINE_MS 5000
+
+/* Replies in one transaction: more would make it long, and what waits for it late. */
+#define TRANSACTION_WRITES 1000
+
 struct app {
 	const struct config *config;
 	uv_loop_t loop;
@@ -57,6 +64,11 @@ static struct policy make_policy(const struct config *c)
 	policy.application_burst = c->rate.application_burst;
 	policy.share_delay = c->consumer.session_timeout;
 	policy.max_in_flight = c->graph.max_in_flight;
+	policy.exactly_once = c->delivery.value == CONFIG_EXACTLY_ONCE;
+	policy.look_at_operations = c->evidence.operations;
+	policy.look_at_roster = c->evidence.roster;
+	policy.on_bad_map = (enum bad_map)c->exactly_once.on_bad_map;
+	policy.history = c->commands.duplicate_window;
 	policy.retry_base = c->retry.base;
 	policy.retry_cap = c->retry.cap;
 	policy.max_hold = c->retry.max_hold;
@@ -69,10 +81,12 @@ static struct policy make_policy(const struct config *c)
 	return policy;
 }
 
-static struct driver_options make_options(const struct config *c)
+static struct delivery_options make_delivery(const struct config *c)
 {
-	return (struct driver_options){
-		.policy = make_policy(c),
+	bool exactly_once = c->delivery.value == CONFIG_EXACTLY_ONCE;
+
+	return (struct delivery_options){
+		.exactly_once = exactly_once,
 		.kafka = c->kafka,
 		.consumer = {
 			.kafka = &c->kafka,
@@ -81,7 +95,30 @@ static struct driver_options make_options(const struct config *c)
 			.instance_id = c->consumer.instance_id,
 			.batch = c->consumer.batch,
 			.session_timeout = c->consumer.session_timeout,
+			.history = c->commands.duplicate_window,
 		},
+		.committer = {
+			.marks_are_commits = exactly_once,
+			.interval = c->consumer.commit_interval,
+			.deadline = c->exactly_once.commit_deadline,
+			.lease = c->exactly_once.lease,
+		},
+		.transaction = {
+			.kafka = &c->kafka,
+			.transactional_id = c->exactly_once.transactional_id,
+			.timeout = c->exactly_once.transaction_timeout,
+			.gap = c->exactly_once.gap,
+			.max_writes = TRANSACTION_WRITES,
+		},
+		.leave_deadline = duration_ms(LEAVE_DEADLINE_MS),
+	};
+}
+
+static struct driver_options make_options(const struct config *c)
+{
+	return (struct driver_options){
+		.policy = make_policy(c),
+		.delivery = make_delivery(c),
 		.http = {
 			.ca_file = c->graph.ca_file,
 			.proxy = c->graph.proxy,
@@ -98,7 +135,6 @@ static struct driver_options make_options(const struct config *c)
 			.timeout = c->login.timeout,
 		},
 		.graph = { .url = c->graph.url, .timeout = c->graph.timeout },
-		.commit_interval = c->consumer.commit_interval,
 		.drain_timeout = c->drain.timeout,
 	};
 }
