@@ -77,27 +77,6 @@ void doubt_inherit(struct engine *e, struct job *job, const struct map_entry *en
 	}
 }
 
-void doubt_look(struct engine *e, struct call *call)
-{
-	struct effect_look look = { .call_id = bytes_of(call->id) };
-
-	call->look_id = slots_put(&e->looks, call);
-	if (call->look_id == SLOTS_NONE) {
-		e->effects.out_of_memory = true;
-		return;
-	}
-	if (!e->policy->look_at_operations)
-		call->look_at_roster = true;
-	look.look_id = call->look_id;
-	look.kind = call->look_at_roster ? LOOK_ROSTER : LOOK_OPERATIONS;
-	call->state = CALL_BUSY;
-	e->in_flight++;
-	call_wait_for(e, call, WAIT_HOLD);
-	trace(e, "%s: looks for evidence in %s", call->id,
-	      call->look_at_roster ? "the roster" : "the operations");
-	effects_look(&e->effects, &look);
-}
-
 static void note_evidence(struct job *job, enum job_evidence evidence)
 {
 	if (evidence > job->evidence)
@@ -210,8 +189,10 @@ static void judge_job(const struct look *l, struct job *job, bool is_last)
 /* Reply to what is decided now; what may be sent again stays in the queue. */
 static void settle_job(const struct look *l, struct job *job)
 {
-	if (job_has_doubt(job))
+	if (job_has_doubt(job)) {
+		partition_leave(job);
 		return;
+	}
 	l->call->doubts--;
 	call_note_expiry(l->call, job);
 	if (job_is_decided(job)) {
@@ -236,6 +217,57 @@ static void judge_all(const struct look *l, bool is_last)
 	}
 }
 
+/* All doubts are settled. */
+static void clear(struct call *call)
+{
+	call->look_at_roster = false;
+	call_clear_hold(call);
+}
+
+/* There is nowhere to look. */
+static void judge_unseen(struct engine *e, struct call *call)
+{
+	struct partition *partition = call->partition;
+	struct look l = { .e = e, .call = call };
+
+	judge_all(&l, true);
+	clear(call);
+	call_update(e, call);
+	partition_check_quiet(e, partition);
+}
+
+static void ask(struct engine *e, struct call *call)
+{
+	struct effect_look look = { .call_id = bytes_of(call->id) };
+
+	if (!e->policy->look_at_operations && !e->policy->look_at_roster) {
+		judge_unseen(e, call);
+		return;
+	}
+	call->look_id = slots_put(&e->looks, call);
+	if (call->look_id == SLOTS_NONE) {
+		e->effects.out_of_memory = true;
+		return;
+	}
+	if (!e->policy->look_at_operations)
+		call->look_at_roster = true;
+	look.look_id = call->look_id;
+	look.kind = call->look_at_roster ? LOOK_ROSTER : LOOK_OPERATIONS;
+	call->state = CALL_BUSY;
+	e->in_flight++;
+	call_wait_for(e, call, WAIT_HOLD);
+	trace(e, "%s: looks for evidence in %s", call->id,
+	      call->look_at_roster ? "the roster" : "the operations");
+	effects_look(&e->effects, &look);
+}
+
+/* Asking does no harm: a connection that broke or a server's error is no answer. */
+static bool is_no_answer(const struct answer *answer)
+{
+	return answer->progress == ANSWER_BROKEN || answer->http_status >= 500 ||
+	       answer->http_status == 408;
+}
+
 /* Graph did not say anything about the question: ask again after a while. */
 static bool ask_again(struct engine *e, struct call *call, const struct answer *answer)
 {
@@ -245,7 +277,7 @@ static bool ask_again(struct engine *e, struct call *call, const struct answer *
 	outcome_judge(answer, e->policy->graph_url, bytes_of(call->id), e->wall, &e->operation,
 	              &outcome);
 	if (outcome.class != OUTCOME_THROTTLED && outcome.class != OUTCOME_NOT_SENT &&
-	    outcome.class != OUTCOME_UNAUTHORIZED)
+	    outcome.class != OUTCOME_UNAUTHORIZED && !is_no_answer(answer))
 		return false;
 	if (++call->failures > LOOKS_MAX)
 		return false;
@@ -258,6 +290,18 @@ static bool ask_again(struct engine *e, struct call *call, const struct answer *
 	return true;
 }
 
+/* What follows from what is known now; 'is_last': there is no other place to look. */
+static void conclude(const struct look *l, bool is_last)
+{
+	struct call *call = l->call;
+
+	judge_all(l, is_last);
+	call->look_at_roster = !is_last && call->doubts > 0;
+	call->failures = 0;
+	if (call->doubts == 0)
+		call_clear_hold(call);
+}
+
 void doubt_judge(struct engine *e, struct call *call, const struct answer *answer)
 {
 	struct partition *partition = call->partition;
@@ -268,17 +312,22 @@ void doubt_judge(struct engine *e, struct call *call, const struct answer *answe
 	call->state = CALL_IDLE;
 	e->in_flight--;
 	if (!ask_again(e, call, answer)) {
-		bool is_last = call->look_at_roster || !e->policy->look_at_roster;
-
 		l.evidence = evidence_read(answer);
-		judge_all(&l, is_last);
+		conclude(&l, call->look_at_roster || !e->policy->look_at_roster);
 		evidence_free(l.evidence);
-		call->look_at_roster = !is_last;
-		if (call->doubts == 0) {
-			call->look_at_roster = false;
-			call_clear_hold(call);
-		}
 	}
 	call_update(e, call);
 	partition_check_quiet(e, partition);
+}
+
+void doubt_look(struct engine *e, struct call *call)
+{
+	struct look l = { .e = e, .call = call };
+
+	if (e->policy->look_at_operations || e->policy->look_at_roster) {
+		ask(e, call);
+		return;
+	}
+	conclude(&l, true);
+	call_update(e, call);
 }
