@@ -89,6 +89,25 @@ void expect_error(struct world *w, int64_t offset, const char *code)
 	assert_string_equal(text_of(json_object_get(reply, "error"), "code"), code);
 }
 
+void expect_evidence(struct world *w, int64_t offset, const char *evidence)
+{
+	assert_string_equal(text_of(world_find(w, 0, offset)->reply, "evidence"), evidence);
+}
+
+void expect_message(struct world *w, int64_t offset, const char *part)
+{
+	const json_t *reply = world_find(w, 0, offset)->reply;
+	const char *message = text_of(json_object_get(reply, "error"), "message");
+
+	if (!strstr(message, part))
+		fail_msg("no \"%s\" in \"%s\"", part, message);
+}
+
+void expect_no_reply(struct world *w, int64_t offset)
+{
+	assert_null(world_find(w, 0, offset)->reply);
+}
+
 void expect_stored(struct world *w, int64_t offset)
 {
 	assert_int_equal(w->partitions[0].stored, offset);
@@ -99,9 +118,9 @@ void expect_all_done(struct world *w)
 	for (size_t i = 0; i < w->n_commands; i++) {
 		const struct world_command *c = &w->commands[i];
 
-		if (c->is_gone)
+		if (c->is_void || (c->is_gone && c->is_done))
 			continue;
-		if (c->n_stored == 0 || (c->n_replies != 1 && c->n_refused == 0))
+		if (!c->is_done || (c->n_replies != 1 && c->n_refused == 0))
 			fail_msg("p%d@%lld has %u replies, %u stored", c->partition,
 			         (long long)c->offset, c->n_replies, c->n_stored);
 	}

@@ -1,8 +1,10 @@
 /* Judgement of every step: see oracle.h. */
 #include "engine/oracle.h"
 
+#include <inttypes.h>
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -27,31 +29,41 @@ static void spend(struct bucket *b, double rate, double burst, instant_t now)
 void oracle_mark(struct world *w)
 {
 	spend(&w->application, w->policy.application_rate, w->policy.application_burst, w->now);
-	assert_in_range(w->n_marks + world_open_posts(w), 1, w->policy.max_in_flight);
+	assert_in_range(w->n_marks + w->n_looks + world_open_posts(w), 1, w->policy.max_in_flight);
 }
 
-static struct world_call *call_of(struct world *w, const struct world_post *post)
+static struct world_call *call_of(struct world *w, const char *id, int32_t partition, instant_t now)
 {
 	struct world_call *call;
 
 	for (size_t i = 0; i < w->n_calls; i++)
-		if (w->calls[i].partition == post->partition &&
-		    strcmp(w->calls[i].id, post->call) == 0)
+		if (w->calls[i].partition == partition && strcmp(w->calls[i].id, id) == 0)
 			return &w->calls[i];
 	w->calls = realloc(w->calls, (w->n_calls + 1) * sizeof(*w->calls));
+	assert_non_null(w->calls);
 	call = &w->calls[w->n_calls++];
-	*call = (struct world_call){ .partition = post->partition };
+	*call = (struct world_call){ .partition = partition };
 	/* It may have waited for long since it was met: spend() cuts this to what may be there. */
-	call->bucket = (struct bucket){ w->policy.call_burst + 1, w->marked.at };
-	memcpy(call->id, post->call, sizeof(call->id));
+	call->bucket = (struct bucket){ w->policy.call_burst + 1, now };
+	memcpy(call->id, id, strlen(id) + 1);
 	return call;
+}
+
+void oracle_look(struct world *w, const struct world_look *look, int32_t partition)
+{
+	spend(&w->application, w->policy.application_rate, w->policy.application_burst, w->now);
+	spend(&call_of(w, look->call, partition, w->now)->bucket, w->policy.call_rate,
+	      w->policy.call_burst, w->now);
+	assert_true(look->kind == LOOK_OPERATIONS ? w->policy.look_at_operations
+	                                          : w->policy.look_at_roster);
+	assert_in_range(w->n_marks + w->n_looks + world_open_posts(w), 1, w->policy.max_in_flight);
 }
 
 static bool was_pending(const struct world *w, const struct world_command *c,
                         const struct world_post *post)
 {
-	return !c->is_gone && c->partition == post->partition && strcmp(c->call, post->call) == 0 &&
-	       c->arrived_step <= w->marked.step &&
+	return !c->is_gone && !c->is_void && !c->is_repeat && c->partition == post->partition &&
+	       strcmp(c->call, post->call) == 0 && c->arrived_step <= w->marked.step &&
 	       (c->replied_step == 0 || c->replied_step > w->marked.step);
 }
 
@@ -69,16 +81,20 @@ static size_t list_pending(const struct world *w, const struct world_post *post,
 	return n;
 }
 
-/* True when "… name …" or "… kind:name …". */
-static bool names(const char *who, const char *name)
-{
-	size_t size = strlen(name);
+/* Whose participant it is. */
+struct tag {
+	int64_t offset;
+	size_t index;
+};
 
-	for (const char *p = strstr(who, name); p; p = strstr(p + 1, name))
-		if ((p == who || p[-1] == ' ' || p[-1] == ':') &&
-		    (p[size] == ' ' || p[size] == '\0'))
-			return true;
-	return false;
+static struct tag tag_of(const json_t *participant)
+{
+	const char *text = json_string_value(json_object_get(participant, "tag"));
+	struct tag tag = { .offset = -1 };
+
+	assert_non_null(text);
+	assert_int_equal(sscanf(text, "%" SCNd64 "/%zu", &tag.offset, &tag.index), 2);
+	return tag;
 }
 
 static const char *name_of(const json_t *participant)
@@ -120,15 +136,82 @@ static void judge_order(const struct world *w, const struct world_post *post,
 	size_t at = 0;
 
 	for (size_t i = 0; i < json_array_size(participants); i++) {
-		const char *name = name_of(json_array_get(participants, i));
+		struct tag tag = tag_of(json_array_get(participants, i));
 
-		while (at < n && !names(list[at]->who, name)) {
-			assert_true(i > 0);
+		if (i > 0 && at < n && list[at]->tag != tag.offset)
 			at++;
-			assert_true(at < n && names(list[at]->who, name));
-		}
-		assert_true(at < n);
+		assert_true(at < n && list[at]->tag == tag.offset);
 	}
+}
+
+/* The map of a partition as text and read back; what is written of it must be the same again. */
+static bool read_map(struct world *w, int32_t partition, bool staged, struct map *ret)
+{
+	struct buffer again;
+	int64_t offset;
+
+	buffer_clear(&w->map);
+	if (!engine_map(w->engine, partition, staged, &offset, &w->map)) {
+		assert_int_equal(w->map.size, 0);
+		return false;
+	}
+	assert_int_equal(map_decode(buffer_bytes(&w->map), offset, ret), MAP_OK);
+	assert_int_equal(ret->base, offset);
+	buffer_init(&again, MAP_TEXT_MAX);
+	assert_true(map_encode(ret, &again));
+	assert_string_equal(buffer_bytes(&w->map).data, buffer_bytes(&again).data);
+	buffer_close(&again);
+	return true;
+}
+
+/* True when the map says that the participant may have been sent. */
+static bool covers(const struct map *map, int64_t offset, size_t index)
+{
+	const struct map_entry *entry = map_find(map, offset);
+
+	if (!entry || entry->state == MAP_NEW)
+		return false;
+	return entry->state == MAP_STARTED ||
+	       (index >= entry->progress.settled &&
+	        index < (size_t)entry->progress.settled + entry->progress.in_flight);
+}
+
+/* The offset under which the participant is being sent. */
+static int64_t offset_of(const struct world *w, const struct world_post *post, struct tag tag)
+{
+	for (size_t i = 0; i < w->n_commands; i++) {
+		const struct world_command *c = &w->commands[i];
+
+		if (c->partition == post->partition && c->tag == tag.offset && !c->is_gone &&
+		    !c->is_void && !c->is_repeat && c->replied_step == 0)
+			return c->offset;
+	}
+	return -1;
+}
+
+static void judge_covered(const struct world *w, const struct world_post *post,
+                          const struct map *map)
+{
+	const json_t *participants = json_object_get(post->body, "participants"), *one;
+	size_t i;
+
+	json_array_foreach(participants, i, one)
+	{
+		struct tag tag = tag_of(one);
+
+		assert_true(covers(map, offset_of(w, post, tag), tag.index));
+	}
+}
+
+/* What was committed before the request may go says that it may have been sent. */
+static void judge_mark(const struct world *w, const struct world_post *post)
+{
+	const struct world_commit *commit = &w->partitions[post->partition].committed;
+	struct map map;
+
+	assert_int_equal(map_decode(bytes_of(commit->map), commit->offset, &map), MAP_OK);
+	judge_covered(w, post, &map);
+	map_close(&map);
 }
 
 void oracle_post(struct world *w, const struct world_post *post)
@@ -143,8 +226,11 @@ void oracle_post(struct world *w, const struct world_post *post)
 		             other->partition == post->partition &&
 		             strcmp(other->call, post->call) == 0);
 	}
-	spend(&call_of(w, post)->bucket, w->policy.call_rate, w->policy.call_burst, w->marked.at);
+	spend(&call_of(w, post->call, post->partition, w->marked.at)->bucket, w->policy.call_rate,
+	      w->policy.call_burst, w->marked.at);
 	judge_batch(w, participants);
+	if (w->policy.exactly_once)
+		judge_mark(w, post);
 	if (!w->partitions[post->partition].is_revoking)
 		judge_order(w, post, participants);
 }
@@ -156,15 +242,84 @@ void oracle_write(const struct world_command *command, enum write_kind kind)
 	assert_in_range(n, 1, 1 + command->n_refused);
 }
 
-void oracle_store(const struct world *w, int32_t partition, int64_t offset)
+static bool is_status(const json_t *participant, const char *status)
 {
-	assert_true(w->partitions[partition].is_owned);
-	assert_true(offset > w->partitions[partition].stored);
+	return strcmp(json_string_value(json_object_get(participant, "status")), status) == 0;
+}
+
+void oracle_reply(const struct world *w, const struct world_command *c)
+{
+	const json_t *participants = json_object_get(c->reply, "participants"), *one;
+	size_t i;
+
+	assert_false(c->is_gone || c->is_done || c->is_void);
+	json_array_foreach(participants, i, one)
+	{
+		unsigned n = graph_count(&w->graph, c->partition, c->tag, i);
+
+		if (is_status(one, "accepted") || is_status(one, "reconciled"))
+			assert_true(n > 0);
+		else if (is_status(one, "failed") || is_status(one, "expired"))
+			assert_int_equal(n, 0);
+	}
+}
+
+/* What a map must say of a command, if it must say anything. */
+static void judge_entry(const struct world *w, const struct world_command *c, const struct map *map,
+                        bool staged)
+{
+	bool is_in_it =
+	    staged && c->n_in_transaction > 0 &&
+	    c->n_stored + c->n_in_transaction + c->n_refused == c->n_replies + c->n_dead_letters;
+	bool is_replied = c->offset < map->base || map_state(map, c->offset) == MAP_REPLIED;
+
+	if (is_replied)
+		assert_true(c->is_done || is_in_it);
+	else if (!w->is_committing)
+		assert_false(c->is_done || is_in_it);
+}
+
+static bool is_touched(const struct effects *f, int32_t partition)
+{
+	for (size_t i = 0; i < f->n_touches; i++)
+		if (f->touches[i] == partition)
+			return true;
+	return false;
+}
+
+static void judge_map(struct world *w, int32_t partition, bool staged, struct map *ret)
+{
 	for (size_t i = 0; i < w->n_commands; i++) {
 		const struct world_command *c = &w->commands[i];
 
-		if (c->partition == partition && !c->is_gone && c->offset < offset)
-			assert_true(c->n_stored > 0 &&
-			            c->n_stored + c->n_refused == c->n_replies + c->n_dead_letters);
+		if (c->partition == partition && !c->is_void)
+			judge_entry(w, c, ret, staged);
+	}
+	for (size_t i = w->first_open; i < w->n_posts; i++) {
+		const struct world_post *post = &w->posts[i];
+
+		if (post->is_open && !post->is_orphan && post->partition == partition)
+			judge_covered(w, post, ret);
+	}
+}
+
+void oracle_maps(struct world *w, enum event_type type, const struct effects *f)
+{
+	for (int32_t i = 0; i < WORLD_PARTITIONS; i++) {
+		struct world_partition *p = &w->partitions[i];
+		struct map map;
+
+		if (!p->is_owned || !read_map(w, i, false, &map))
+			continue;
+		judge_map(w, i, false, &map);
+		assert_true(map.base >= p->stored);
+		if (map.base != p->stored && p->stored >= 0 && type != EVENT_RECORD)
+			assert_true(is_touched(f, i));
+		p->stored = map.base;
+		map_close(&map);
+		assert_true(read_map(w, i, true, &map));
+		assert_true(map.base >= p->stored);
+		judge_map(w, i, true, &map);
+		map_close(&map);
 	}
 }

@@ -14,7 +14,14 @@ void oracle_mark(struct world *w);
 /* A reply or dead letter is to be written: at most one, unless one before was refused. */
 void oracle_write(const struct world_command *command, enum write_kind kind);
 
-/* An offset is stored: nothing below it is owed. */
-void oracle_store(const struct world *w, int32_t partition, int64_t offset);
+/* A question is asked: it counts as a request. */
+void oracle_look(struct world *w, const struct world_look *look, int32_t partition);
+
+/* A reply is to be written: it says nothing that Graph knows to be false. */
+void oracle_reply(const struct world *w, const struct world_command *command);
+
+/* The maps after a step: they can be read, they pass no offset without a reply, and they say of
+ * everything that is on its way that it may have been sent. Keeps the frontier. */
+void oracle_maps(struct world *w, enum event_type type, const struct effects *effects);
 
 #endif

@@ -147,12 +147,14 @@ static void example_2_of_the_documentation_becomes_two_requests_and_one_reply(vo
 	    "\"replacesCallId\":\"a7ebfb2d-871e-419c-87af-27290b22e8db\","
 	    "\"identity\":{\"@odata.type\":\"#microsoft.graph.identitySet\",\"user\":{"
 	    "\"@odata.type\":\"#microsoft.graph.identity\","
-	    "\"id\":\"7e1b4346-85a6-4bdd-abe3-d11c5d420efe\",\"displayName\":\"string\"}}},"
+	    "\"id\":\"7e1b4346-85a6-4bdd-abe3-d11c5d420efe\",\"displayName\":\"string\"}},"
+	    "\"tag\":\"0/0\"},"
 	    "{\"@odata.type\":\"#microsoft.graph.invitationParticipantInfo\","
 	    "\"replacesCallId\":\"a7ebfb2d-871e-419c-87af-27290b22e8db\","
 	    "\"identity\":{\"@odata.type\":\"#microsoft.graph.identitySet\",\"user\":{"
 	    "\"@odata.type\":\"#microsoft.graph.identity\","
-	    "\"id\":\"1e126418-44a0-4a94-a6f8-0efe1ad71acb\",\"displayName\":\"string\"}}}],"
+	    "\"id\":\"1e126418-44a0-4a94-a6f8-0efe1ad71acb\",\"displayName\":\"string\"}},"
+	    "\"tag\":\"0/1\"}],"
 	    "\"clientContext\":\"f2fa86af-3c51-4bc2-8fc0-475452d9764f\"}";
 	struct world *w = *state;
 	const json_t *reply;

@@ -2,6 +2,7 @@
 #include "engine/world.h"
 
 #include "engine/oracle.h"
+#include "engine/record.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -12,7 +13,6 @@
 #include <cmocka.h>
 
 #define ORIGIN_US INT64_C(3600000000)
-#define START_US  INT64_C(1769860800000000) /* 2026-01-31T12:00:00Z */
 
 static void *more(void *list, size_t n, size_t size)
 {
@@ -27,11 +27,6 @@ static void drop(void *list, size_t *n, size_t i, size_t size)
 
 	(*n)--;
 	memmove(at, at + size, (*n - i) * size);
-}
-
-static wall_t wall_now(const struct world *w)
-{
-	return (wall_t){ START_US + instant_since(w->now, w->origin).us };
 }
 
 struct policy world_policy(void)
@@ -69,13 +64,18 @@ static void take_trace(struct world *w, const struct effects *f)
 	buffer_append_bytes(&w->trace, text);
 }
 
+/* Tests name calls of partition n > 0 "pn-…". */
+static int32_t partition_of(const char *call)
+{
+	return call[0] == 'p' && call[1] && call[2] == '-' ? call[1] - '0' : 0;
+}
+
 static void take_posts(struct world *w, const struct effects *f)
 {
 	for (size_t i = 0; i < f->n_posts; i++) {
 		const struct effect_post *effect = f->posts[i];
 		struct bytes body = buffer_bytes(&effect->body);
 		struct world_post *post;
-		int64_t partition = 0;
 
 		w->posts = more(w->posts, w->n_posts, sizeof(*w->posts));
 		post = &w->posts[w->n_posts++];
@@ -86,10 +86,7 @@ static void take_posts(struct world *w, const struct effects *f)
 		         effect->call_id.data);
 		post->body = json_loadb(body.data, body.size, JSON_REJECT_DUPLICATES, NULL);
 		assert_non_null(post->body);
-		/* Tests name calls of partition n > 0 "pn-…". */
-		if (post->call[0] == 'p' && post->call[2] == '-')
-			partition = post->call[1] - '0';
-		post->partition = (int32_t)partition;
+		post->partition = partition_of(post->call);
 		oracle_post(w, post);
 	}
 }
@@ -125,6 +122,7 @@ static struct world_command *take_reply(struct world *w, const struct effect_wri
 	c->replied_step = c->replied_step ? c->replied_step : w->steps;
 	c->n_replies++;
 	snprintf(c->reply_topic, sizeof(c->reply_topic), "%s", effect->topic);
+	oracle_reply(w, c);
 	return c;
 }
 
@@ -142,11 +140,12 @@ static void take_writes(struct world *w, const struct effects *f)
 			c->n_dead_letters++;
 			assert_string_equal(effect->topic, w->policy.dead_letter_topic);
 		}
-		assert_false(c->is_gone);
 		oracle_write(c, effect->kind);
 		w->writes = more(w->writes, w->n_writes, sizeof(*w->writes));
-		w->writes[w->n_writes++] = (struct world_write){ effect->write_id, effect->kind,
-			                                         (size_t)(c - w->commands) };
+		w->writes[w->n_writes++] =
+		    (struct world_write){ .id = effect->write_id,
+			                  .kind = effect->kind,
+			                  .command = (size_t)(c - w->commands) };
 	}
 }
 
@@ -168,30 +167,31 @@ static void take_marks(struct world *w, const struct effects *f)
 {
 	for (size_t i = 0; i < f->n_marks; i++) {
 		w->marks = more(w->marks, w->n_marks, sizeof(*w->marks));
-		w->marks[w->n_marks++] = (struct world_mark){ f->marks[i], w->steps, w->now };
+		w->marks[w->n_marks++] =
+		    (struct world_mark){ f->marks[i].invite_id, f->marks[i].partition, w->steps,
+			                 w->now };
 		oracle_mark(w);
 	}
 }
 
-static void step(struct world *w, struct event event)
+static void take_looks(struct world *w, const struct effects *f)
 {
-	const struct effects *f;
+	for (size_t i = 0; i < f->n_looks; i++) {
+		const struct effect_look *effect = &f->looks[i];
+		struct world_look *look;
 
-	event.now = w->now;
-	event.wall = wall_now(w);
-	w->steps++;
-	f = engine_step(w->engine, &event);
-	assert_false(f->out_of_memory);
-	take_trace(w, f);
-	take_posts(w, f);
-	take_marks(w, f);
-	take_writes(w, f);
-	for (size_t i = 0; i < f->n_alarms; i++)
-		take_alarm(w, f->alarms[i]);
-	for (size_t i = 0; i < f->n_stores; i++) {
-		oracle_store(w, f->stores[i].partition, f->stores[i].offset);
-		w->partitions[f->stores[i].partition].stored = f->stores[i].offset;
+		w->looks = more(w->looks, w->n_looks, sizeof(*w->looks));
+		look = &w->looks[w->n_looks++];
+		*look = (struct world_look){ .id = effect->look_id, .kind = effect->kind };
+		snprintf(look->call, sizeof(look->call), "%.*s", (int)effect->call_id.size,
+		         effect->call_id.data);
+		w->n_looked[look->kind]++;
+		oracle_look(w, look, partition_of(look->call));
 	}
+}
+
+static void take_partitions(struct world *w, const struct effects *f)
+{
 	for (size_t i = 0; i < f->n_fetches; i++) {
 		struct world_partition *p = &w->partitions[f->fetches[i].partition];
 
@@ -200,6 +200,44 @@ static void step(struct world *w, struct event event)
 	}
 	for (size_t i = 0; i < f->n_quiet; i++)
 		assert_int_equal(++w->partitions[f->quiet[i]].n_quiet, 1);
+	for (size_t i = 0; i < f->n_alerts; i++) {
+		struct world_partition *p = &w->partitions[f->alerts[i].partition];
+
+		p->n_alerts++;
+		p->problem = f->alerts[i].problem;
+	}
+}
+
+void world_step(struct world *w, struct event event)
+{
+	const struct effects *f;
+
+	event.now = w->now;
+	event.wall = world_wall(w);
+	w->steps++;
+	f = engine_step(w->engine, &event);
+	assert_false(f->out_of_memory);
+	take_trace(w, f);
+	take_posts(w, f);
+	take_looks(w, f);
+	take_marks(w, f);
+	take_writes(w, f);
+	for (size_t i = 0; i < f->n_alarms; i++)
+		take_alarm(w, f->alarms[i]);
+	take_partitions(w, f);
+	oracle_maps(w, event.type, f);
+}
+
+void world_commit(struct world *w, int32_t partition)
+{
+	struct world_commit *commit = &w->partitions[partition].committed;
+	int64_t offset;
+
+	buffer_clear(&w->map);
+	if (!engine_map(w->engine, partition, false, &offset, &w->map))
+		return;
+	free(commit->map);
+	*commit = (struct world_commit){ offset, strdup(buffer_bytes(&w->map).data) };
 }
 
 void world_mark(struct world *w)
@@ -207,24 +245,112 @@ void world_mark(struct world *w)
 	assert_true(w->n_marks > 0);
 	w->marked = w->marks[0];
 	drop(w->marks, &w->n_marks, 0, sizeof(*w->marks));
-	step(w, (struct event){ .type = EVENT_MARKED, .invite_id = w->marked.invite_id });
+	world_commit(w, w->marked.partition);
+	world_step(w, (struct event){ .type = EVENT_MARKED, .invite_id = w->marked.invite_id });
 	w->marked.invite_id = 0;
+}
+
+void world_stage(struct world *w, size_t n)
+{
+	uint64_t *ids = calloc(n + 1, sizeof(*ids));
+	size_t n_ids = 0;
+
+	assert_non_null(ids);
+	for (size_t i = 0; i < w->n_writes && n_ids < n; i++) {
+		if (w->writes[i].is_staged || w->writes[i].is_late)
+			continue;
+		w->writes[i].is_staged = true;
+		w->commands[w->writes[i].command].n_in_transaction++;
+		ids[n_ids++] = w->writes[i].id;
+	}
+	world_step(w, (struct event){ .type = EVENT_STAGED, .staged = { ids, n_ids } });
+	free(ids);
+}
+
+void world_unstage(struct world *w)
+{
+	for (size_t i = 0; i < w->n_writes; i++)
+		w->writes[i].is_staged = false;
+	for (size_t i = 0; i < w->n_commands; i++)
+		w->commands[i].n_in_transaction = 0;
+	world_step(w, (struct event){ .type = EVENT_UNSTAGED });
+}
+
+/* What is in the transaction, and the map that knows of it, take effect together. */
+static void commit_transaction(struct world *w)
+{
+	for (size_t i = 0; i < w->n_writes; i++) {
+		struct world_command *c = &w->commands[w->writes[i].command];
+
+		if (!w->writes[i].is_staged)
+			continue;
+		c->n_stored++;
+		c->n_in_transaction--;
+		c->is_done = c->n_stored + c->n_refused == c->n_replies + c->n_dead_letters;
+	}
+	for (int32_t i = 0; i < WORLD_PARTITIONS; i++) {
+		struct world_commit *commit = &w->partitions[i].committed;
+		int64_t offset;
+
+		buffer_clear(&w->map);
+		if (!engine_map(w->engine, i, true, &offset, &w->map))
+			continue;
+		free(commit->map);
+		*commit = (struct world_commit){ offset, strdup(buffer_bytes(&w->map).data) };
+	}
+}
+
+void world_commit_staged(struct world *w)
+{
+	commit_transaction(w);
+	w->is_committing = true;
+	for (size_t i = 0; i < w->n_writes;) {
+		uint64_t id = w->writes[i].id;
+
+		if (!w->writes[i].is_staged) {
+			i++;
+			continue;
+		}
+		drop(w->writes, &w->n_writes, i, sizeof(*w->writes));
+		world_step(w, (struct event){ .type = EVENT_WRITTEN, .written = { id, NULL } });
+	}
+	w->is_committing = false;
+}
+
+/* Without transactions the map follows the replies. */
+static void write_plainly(struct world *w, size_t i)
+{
+	struct world_command *c = &w->commands[w->writes[i].command];
+	uint64_t id = w->writes[i].id;
+
+	drop(w->writes, &w->n_writes, i, sizeof(*w->writes));
+	c->n_stored++;
+	c->is_done = c->n_stored + c->n_refused == c->n_replies + c->n_dead_letters;
+	world_step(w, (struct event){ .type = EVENT_WRITTEN, .written = { id, NULL } });
+	world_commit(w, c->partition);
 }
 
 void world_write_done(struct world *w, size_t i, const char *error)
 {
 	struct world_write write;
-	struct world_command *c;
 
 	assert_true(i < w->n_writes);
 	write = w->writes[i];
-	c = &w->commands[write.command];
-	drop(w->writes, &w->n_writes, i, sizeof(*w->writes));
-	if (error)
-		c->n_refused++;
-	else
-		c->n_stored++;
-	step(w, (struct event){ .type = EVENT_WRITTEN, .written = { write.id, error } });
+	if (error || write.is_late) {
+		w->commands[write.command].n_refused += !write.is_late;
+		drop(w->writes, &w->n_writes, i, sizeof(*w->writes));
+		world_step(w,
+		           (struct event){ .type = EVENT_WRITTEN, .written = { write.id, error } });
+		return;
+	}
+	if (!w->policy.exactly_once) {
+		write_plainly(w, i);
+		return;
+	}
+	w->writes[i] = w->writes[0];
+	w->writes[0] = write;
+	world_stage(w, 1);
+	world_commit_staged(w);
 }
 
 void world_written(struct world *w, const char *error)
@@ -232,28 +358,54 @@ void world_written(struct world *w, const char *error)
 	world_write_done(w, 0, error);
 }
 
+void world_answer_look(struct world *w, struct answer answer)
+{
+	uint64_t id;
+
+	assert_true(w->n_looks > 0);
+	id = w->looks[0].id;
+	drop(w->looks, &w->n_looks, 0, sizeof(*w->looks));
+	world_happen(w, (struct event){ .type = EVENT_EVIDENCE, .evidence = { id, &answer } });
+}
+
+void world_look(struct world *w)
+{
+	char *body;
+
+	assert_true(w->n_looks > 0);
+	body = graph_body(&w->graph, w->looks[0].call, w->looks[0].kind);
+	world_answer_look(w, (struct answer){ .progress = ANSWER_COMPLETE,
+	                                      .http_status = 200,
+	                                      .body = bytes_of(body) });
+	free(body);
+}
+
 /* What the world does by itself at once. */
 static void settle(struct world *w)
 {
-	while ((!w->marks_by_hand && w->n_marks > 0) || (!w->writes_by_hand && w->n_writes > 0)) {
+	for (;;) {
 		if (!w->marks_by_hand && w->n_marks > 0)
 			world_mark(w);
-		else
+		else if (!w->writes_by_hand && w->n_writes > 0)
 			world_written(w, NULL);
+		else if (!w->looks_by_hand && w->n_looks > 0)
+			world_look(w);
+		else
+			return;
 	}
 }
 
-static void happen(struct world *w, struct event event)
+void world_happen(struct world *w, struct event event)
 {
-	step(w, event);
+	world_step(w, event);
 	settle(w);
 }
 
-void world_assign(struct world *w, int32_t partition, uint32_t owned, uint32_t total)
+static void open_engine(struct world *w, instant_t now)
 {
-	w->partitions[partition] = (struct world_partition){ .is_owned = true, .stored = -1 };
-	happen(w,
-	       (struct event){ .type = EVENT_ASSIGN, .assign = { &partition, 1, owned, total } });
+	w->metrics = (struct metrics){ 0 };
+	w->engine = engine_new(&w->policy, &w->metrics, now);
+	assert_non_null(w->engine);
 }
 
 void world_open(struct world *w, struct policy policy)
@@ -264,9 +416,11 @@ void world_open(struct world *w, struct policy policy)
 	w->application = (struct bucket){ policy.application_burst, w->now };
 	buffer_init(&w->trace, 16 * 1024 * 1024);
 	buffer_init(&w->who, 4096);
+	buffer_init(&w->map, MAP_TEXT_MAX);
 	w->trace_hash = UINT64_C(14695981039346656037);
-	w->engine = engine_new(&w->policy, &w->metrics, w->origin);
-	assert_non_null(w->engine);
+	for (size_t i = 0; i < WORLD_PARTITIONS; i++)
+		w->partitions[i].committed.offset = w->partitions[i].stored = -1;
+	open_engine(w, w->origin);
 	world_assign(w, 0, 1, 1);
 	w->now = w->origin;
 }
@@ -277,121 +431,80 @@ void world_close(struct world *w)
 	for (size_t i = 0; i < w->n_commands; i++) {
 		json_decref(w->commands[i].reply);
 		free(w->commands[i].who);
+		free(w->commands[i].text);
 	}
 	for (size_t i = 0; i < w->n_posts; i++)
 		json_decref(w->posts[i].body);
+	for (size_t i = 0; i < WORLD_PARTITIONS; i++)
+		free(w->partitions[i].committed.map);
+	graph_close(&w->graph);
 	free(w->commands);
 	free(w->marks);
 	free(w->posts);
 	free(w->writes);
+	free(w->looks);
 	free(w->alarms);
 	free(w->calls);
 	buffer_close(&w->trace);
 	buffer_close(&w->who);
+	buffer_close(&w->map);
 }
 
-static json_t *participant_json(const char *name)
+/* What the engine has in hand of a partition is lost; what is committed stays. */
+static void lose(struct world *w, int32_t partition)
 {
-	const char *id = strchr(name, ':') ? strchr(name, ':') + 1 : name;
-	json_t *json =
-	    json_pack("{s:{s:{s:s}}}", "identity", id[0] == '+' ? "phone" : "user", "id", id);
+	struct world_commit committed = w->partitions[partition].committed;
 
-	if (id != name)
-		json_object_set_new(json, "replacesCallId", json_string("old-call"));
-	if (strncmp(name, "move:", 5) == 0)
-		json_object_set_new(json, "participantId", json_string("leg"));
-	return json;
-}
-
-static char *command_json(const struct world *w, const struct given *g)
-{
-	json_t *json = json_pack("{s:s, s:[]}", "callId", g->call, "participants");
-	char *copy = strdup(g->who), *rest = copy, *text;
-
-	for (char *name = strsep(&rest, " "); name; name = strsep(&rest, " "))
-		json_array_append_new(json_object_get(json, "participants"),
-		                      participant_json(name));
-	free(copy);
-	if (g->context)
-		json_object_set_new(json, "clientContext", json_string(g->context));
-	if (g->is_high)
-		json_object_set_new(json, "priority", json_string("high"));
-	if (g->resends)
-		json_object_set_new(json, "onUnknown", json_string("resend"));
-	if (g->expires_in_ms) {
-		char date[WALL_TEXT_SIZE];
-
-		wall_format((wall_t){ wall_now(w).us + g->expires_in_ms * 1000 }, date);
-		json_object_set_new(json, "expiresAt", json_string(date));
-	}
-	text = json_dumps(json, JSON_COMPACT);
-	json_decref(json);
-	return text;
-}
-
-void world_give(struct world *w, struct given g)
-{
-	struct record_header header = { bytes_of("reply-topic"), bytes_of(g.reply_topic), false };
-	char *text = g.raw ? strdup(g.raw) : command_json(w, &g);
-	struct record record = { .topic = bytes_of("invite-commands"),
-		                 .partition = g.partition,
-		                 .offset = g.offset,
-		                 .timestamp = { wall_now(w).us - g.age_ms * 1000 },
-		                 .has_key = true,
-		                 .key = bytes_of(g.call),
-		                 .value = bytes_of(text),
-		                 .headers = &header,
-		                 .n_headers = g.reply_topic ? 1 : 0 };
-	struct world_command *c;
-
-	w->commands = more(w->commands, w->n_commands, sizeof(*w->commands));
-	c = &w->commands[w->n_commands++];
-	*c = (struct world_command){ .partition = g.partition,
-		                     .offset = g.offset,
-		                     .is_high = g.is_high,
-		                     .is_gone = !w->partitions[g.partition].is_owned,
-		                     .arrived_step = w->steps + 1 };
-	snprintf(c->call, sizeof(c->call), "%s", g.call);
-	c->who = strdup(g.who ? g.who : "");
-	happen(w, (struct event){ .type = EVENT_RECORD, .record = &record });
-	free(text);
-}
-
-void world_command(struct world *w, int64_t offset, const char *call, const char *who)
-{
-	world_give(w, (struct given){ .offset = offset, .call = call, .who = who });
-}
-
-void world_position(struct world *w, int32_t partition, int64_t offset)
-{
-	happen(w, (struct event){ .type = EVENT_POSITION, .position = { partition, offset } });
-}
-
-void world_revoke(struct world *w, int32_t partition)
-{
-	w->partitions[partition].is_revoking = true;
-	happen(w, (struct event){ .type = EVENT_REVOKE, .partition = partition });
+	for (size_t i = 0; i < w->n_commands; i++)
+		if (w->commands[i].partition == partition)
+			world_lose_command(&w->commands[i]);
+	for (size_t i = 0; i < w->n_posts; i++)
+		w->posts[i].is_orphan |= w->posts[i].partition == partition;
+	w->partitions[partition] = (struct world_partition){ .stored = -1, .committed = committed };
 }
 
 void world_forget(struct world *w, int32_t partition)
 {
-	for (size_t i = 0; i < w->n_commands; i++)
-		w->commands[i].is_gone |= w->commands[i].partition == partition;
+	for (size_t i = w->n_writes; i-- > 0;)
+		if (w->commands[w->writes[i].command].partition == partition) {
+			w->writes[i].is_late = true;
+			w->writes[i].is_staged = false;
+		}
+	lose(w, partition);
+	world_happen(w, (struct event){ .type = EVENT_FORGET, .partition = partition });
+}
+
+void world_crash(struct world *w)
+{
+	engine_free(w->engine);
+	for (int32_t i = 0; i < WORLD_PARTITIONS; i++)
+		lose(w, i);
 	for (size_t i = 0; i < w->n_posts; i++)
-		w->posts[i].is_orphan |= w->posts[i].partition == partition;
-	/* A new owner starts its calls with one token. */
-	for (size_t i = 0; i < w->n_calls; i++)
-		if (w->calls[i].partition == partition && w->calls[i].bucket.tokens < 1)
-			w->calls[i].bucket.tokens = 1;
-	w->partitions[partition] = (struct world_partition){ .stored = -1 };
-	happen(w, (struct event){ .type = EVENT_FORGET, .partition = partition });
+		w->posts[i].is_open = false;
+	w->n_marks = w->n_writes = w->n_looks = w->n_alarms = 0;
+	open_engine(w, w->now);
+}
+
+void world_restart(struct world *w)
+{
+	bool was_owned[WORLD_PARTITIONS];
+
+	for (int32_t i = 0; i < WORLD_PARTITIONS; i++)
+		was_owned[i] = w->partitions[i].is_owned;
+	world_crash(w);
+	for (int32_t i = 0; i < WORLD_PARTITIONS; i++)
+		if (was_owned[i])
+			world_offer(w, i, w->partitions[i].committed.offset, NULL);
+	for (int32_t i = 0; i < WORLD_PARTITIONS; i++)
+		if (was_owned[i])
+			world_read(w, i);
 }
 
 void world_drain(struct world *w)
 {
 	for (size_t i = 0; i < WORLD_PARTITIONS; i++)
 		w->partitions[i].is_revoking = true;
-	happen(w, (struct event){ .type = EVENT_DRAIN });
+	world_happen(w, (struct event){ .type = EVENT_DRAIN });
 }
 
 static struct world_post *first_open(struct world *w)
@@ -415,16 +528,20 @@ void world_answer_post(struct world *w, struct world_post *post, struct answer a
 	assert_true(post && post->is_open);
 	post->is_open = false;
 	answer.sent_at = post->sent;
-	happen(w, (struct event){ .type = EVENT_ANSWER, .answer = { post->invite_id, &answer } });
+	if (answer.progress == ANSWER_COMPLETE && answer.http_status / 100 == 2)
+		graph_apply(&w->graph, post->call, post->partition, post->body);
+	world_happen(
+	    w, (struct event){ .type = EVENT_ANSWER, .answer = { post->invite_id, &answer } });
 }
 
 void world_accept_post(struct world *w, struct world_post *post)
 {
 	char body[80], location[80];
 
-	snprintf(body, sizeof(body), "{\"id\":\"op-%u\",\"status\":\"Running\"}",
-	         ++w->n_operations);
-	snprintf(location, sizeof(location), "https://graph/operations/op-%u", w->n_operations);
+	unsigned operation = w->graph.n_operations + 1;
+
+	snprintf(body, sizeof(body), "{\"id\":\"op-%u\",\"status\":\"Running\"}", operation);
+	snprintf(location, sizeof(location), "https://graph/operations/op-%u", operation);
 	world_answer_post(w, post,
 	                  (struct answer){ .progress = ANSWER_COMPLETE,
 	                                   .http_status = 200,
@@ -461,6 +578,15 @@ void world_fail(struct world *w, enum answer_progress progress)
 	                  (struct answer){ .progress = progress, .problem = "it broke" });
 }
 
+void world_break_after_effect(struct world *w)
+{
+	struct world_post *post = first_open(w);
+
+	assert_non_null(post);
+	graph_apply(&w->graph, post->call, post->partition, post->body);
+	world_fail(w, ANSWER_BROKEN);
+}
+
 /* The alarm that goes off next, by the first id among those of the same instant. */
 static size_t next_alarm(const struct world *w)
 {
@@ -495,7 +621,7 @@ static bool happens_next(struct world *w, instant_t end)
 	w->now = instant_max(w->now, alarm);
 	alarm.us = (int64_t)w->alarms[i].id;
 	drop(w->alarms, &w->n_alarms, i, sizeof(*w->alarms));
-	happen(w, (struct event){ .type = EVENT_ALARM, .alarm_id = (uint64_t)alarm.us });
+	world_happen(w, (struct event){ .type = EVENT_ALARM, .alarm_id = (uint64_t)alarm.us });
 	return true;
 }
 

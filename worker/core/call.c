@@ -224,29 +224,32 @@ static instant_t expiry_alarm(const struct engine *e, const struct call *call)
 	return instant_add(e->now, (duration_t){ call->next_expiry.us - e->wall.us });
 }
 
-/* When the request could go, and what it waits for until then. */
+/* Until when the first command waits for company. */
+static instant_t window_end(const struct engine *e, const struct call *call)
+{
+	struct batch batch;
+
+	batch_choose(e->policy, call, &batch);
+	if (batch.is_closed || batch.items[0].job->command->high_priority)
+		return e->now;
+	return instant_add(batch.items[0].job->arrived, e->policy->batch_window);
+}
+
+/* When the request, or the look, could go, and what it waits for until then. */
 static instant_t ready_at(struct engine *e, const struct call *call, enum wait *ret_wait)
 {
 	instant_t at = e->now;
 	instant_t token = limiter_ready_at(&call->limiter, e->now);
-	struct batch batch;
+	instant_t window;
 
 	*ret_wait = WAIT_APPLICATION;
-	if (call->doubts > 0) {
-		if (!instant_before(at, call->doubt_until))
-			return at;
-		*ret_wait = WAIT_HOLD;
-		return call->doubt_until;
-	}
-	batch_choose(e->policy, call, &batch);
-	if (!batch.is_closed && !batch.items[0].job->command->high_priority) {
-		instant_t window =
-		    instant_add(batch.items[0].job->arrived, e->policy->batch_window);
-
-		if (instant_before(at, window)) {
-			at = window;
-			*ret_wait = WAIT_BATCH;
-		}
+	if (call->doubts > 0)
+		window = call->doubt_until;
+	else
+		window = window_end(e, call);
+	if (instant_before(at, window)) {
+		at = window;
+		*ret_wait = call->doubts > 0 ? WAIT_HOLD : WAIT_BATCH;
 	}
 	if (instant_before(at, token)) {
 		at = token;

@@ -217,50 +217,6 @@ static void judge_all(const struct look *l, bool is_last)
 	}
 }
 
-/* All doubts are settled. */
-static void clear(struct call *call)
-{
-	call->look_at_roster = false;
-	call_clear_hold(call);
-}
-
-/* There is nowhere to look. */
-static void judge_unseen(struct engine *e, struct call *call)
-{
-	struct partition *partition = call->partition;
-	struct look l = { .e = e, .call = call };
-
-	judge_all(&l, true);
-	clear(call);
-	call_update(e, call);
-	partition_check_quiet(e, partition);
-}
-
-static void ask(struct engine *e, struct call *call)
-{
-	struct effect_look look = { .call_id = bytes_of(call->id) };
-
-	if (!e->policy->look_at_operations && !e->policy->look_at_roster) {
-		judge_unseen(e, call);
-		return;
-	}
-	call->look_id = slots_put(&e->looks, call);
-	if (call->look_id == SLOTS_NONE) {
-		e->effects.out_of_memory = true;
-		return;
-	}
-	if (!e->policy->look_at_operations)
-		call->look_at_roster = true;
-	look.look_id = call->look_id;
-	look.kind = call->look_at_roster ? LOOK_ROSTER : LOOK_OPERATIONS;
-	call->state = CALL_BUSY;
-	e->in_flight++;
-	call_wait_for(e, call, WAIT_HOLD);
-	trace(e, "%s: looks for evidence in %s", call->id,
-	      call->look_at_roster ? "the roster" : "the operations");
-	effects_look(&e->effects, &look);
-}
-
 /* Asking does no harm: a connection that broke or a server's error is no answer. */
 static bool is_no_answer(const struct answer *answer)
 {
@@ -320,14 +276,38 @@ void doubt_judge(struct engine *e, struct call *call, const struct answer *answe
 	partition_check_quiet(e, partition);
 }
 
-void doubt_look(struct engine *e, struct call *call)
+/* There is nowhere to look. */
+static void judge_unseen(struct engine *e, struct call *call)
 {
+	struct partition *partition = call->partition;
 	struct look l = { .e = e, .call = call };
 
-	if (e->policy->look_at_operations || e->policy->look_at_roster) {
-		ask(e, call);
-		return;
-	}
 	conclude(&l, true);
 	call_update(e, call);
+	partition_check_quiet(e, partition);
+}
+
+void doubt_look(struct engine *e, struct call *call)
+{
+	struct effect_look look = { .call_id = bytes_of(call->id) };
+
+	if (!e->policy->look_at_operations && !e->policy->look_at_roster) {
+		judge_unseen(e, call);
+		return;
+	}
+	call->look_id = slots_put(&e->looks, call);
+	if (call->look_id == SLOTS_NONE) {
+		e->effects.out_of_memory = true;
+		return;
+	}
+	if (!e->policy->look_at_operations)
+		call->look_at_roster = true;
+	look.look_id = call->look_id;
+	look.kind = call->look_at_roster ? LOOK_ROSTER : LOOK_OPERATIONS;
+	call->state = CALL_BUSY;
+	e->in_flight++;
+	call_wait_for(e, call, WAIT_HOLD);
+	trace(e, "%s: looks for evidence in %s", call->id,
+	      call->look_at_roster ? "the roster" : "the operations");
+	effects_look(&e->effects, &look);
 }

@@ -63,8 +63,9 @@ struct engine *engine_new(const struct policy *policy, struct metrics *metrics, 
 	e->application.grows_at = INSTANT_NEVER;
 	e->application.held_since = INSTANT_NEVER;
 	e->application.armed = INSTANT_NEVER;
+	/* A worker before this one may have spent all tokens a moment ago. */
 	limiter_init(&e->application.limiter, policy->application_rate, policy->application_burst,
-	             policy->application_burst, now);
+	             0, now);
 	return e;
 }
 
@@ -118,7 +119,7 @@ static void position(struct engine *e, const struct event *event)
 	struct partition *p = partition_find(e, event->position.partition);
 	int64_t before;
 
-	if (!p)
+	if (!p || p->state != PARTITION_OWNED)
 		return;
 	before = ledger_frontier(&p->ledger);
 	ledger_advance(&p->ledger, event->position.offset);

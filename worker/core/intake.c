@@ -133,15 +133,16 @@ static void admit(struct engine *e, struct partition *p, struct job *job,
 	int64_t first = -1;
 	struct fault fault = { .reason = REASON_REUSED_ID };
 
-	switch (note_id(e, p, job->command, record, &first)) {
+	enum history_verdict verdict = note_id(e, p, job->command, record, &first);
+
+	if (verdict != HISTORY_NO_MEMORY && is_begun(e, p, record->offset))
+		verdict = HISTORY_NEW;
+	switch (verdict) {
 	case HISTORY_NEW:
 		enqueue(e, p, job);
 		break;
 	case HISTORY_SAME:
-		if (is_begun(e, p, record->offset))
-			enqueue(e, p, job);
-		else
-			follow_first(e, p, job, first);
+		follow_first(e, p, job, first);
 		break;
 	case HISTORY_DIFFERENT:
 		snprintf(fault.message, sizeof(fault.message),
@@ -163,9 +164,7 @@ static void accept_job(struct engine *e, struct partition *p, struct job *job,
 	metrics_add(e->metrics, METRIC_jobs_open, 1);
 	job->arrived = e->now;
 	job->received_at = e->wall;
-	if (p->state != PARTITION_OWNED)
-		job->state = JOB_ABANDONED;
-	else if (fault)
+	if (fault)
 		reject(e, job, record, fault);
 	else if (!is_begun(e, p, record->offset) && is_too_old(e, record))
 		respond_rest(e, job, STATUS_EXPIRED, REASON_TOO_OLD,
@@ -227,7 +226,8 @@ void intake_record(struct engine *e, const struct record *record)
 	struct partition *p = partition_find(e, record->partition);
 	int64_t seen;
 
-	if (!p)
+	/* What is given back is not read any more: the map goes on to say of it what it said. */
+	if (!p || p->state != PARTITION_OWNED)
 		return;
 	learn_topic(e, record->topic);
 	seen = p->ledger.is_known ? p->ledger.next : record->offset;

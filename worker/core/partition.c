@@ -59,9 +59,9 @@ static bool inherit(struct engine *e, struct partition *p, const struct event_of
 	map_init(&p->inherited, offer->offset);
 	if (offer->offset < 0)
 		return true;
-	p->had_owner = offer->offset > 0;
 	ledger_advance(&p->ledger, offer->offset);
 	problem = map_decode(offer->map, offer->offset, &p->inherited);
+	p->had_owner = offer->offset > 0 || p->inherited.count > 0;
 	if (problem == MAP_OK || (problem == MAP_EMPTY && offer->offset == 0))
 		return true;
 	return problem != MAP_NO_MEMORY && doubt_map(e, p, offer, problem);
@@ -322,10 +322,11 @@ void partition_revoke(struct engine *e, struct partition *p)
 {
 	struct call *call, *next;
 
-	if (p->state == PARTITION_REVOKING)
+	if (p->state == PARTITION_REVOKING || p->was_quiet)
 		return;
 	/* Nothing of it goes on, and nothing of it may ever be committed. */
 	if (p->state == PARTITION_STOPPED) {
+		p->was_quiet = true;
 		effects_quiet(&e->effects, p->number);
 		return;
 	}

@@ -258,6 +258,7 @@ static void write_refused(struct engine *e, struct write *write, const char *err
 	trace(e, "p%d@%lld: write refused: %s", job->partition->number,
 	      (long long)job->entry.offset, error);
 	write->tries++;
+	job->is_staged = false;
 	if (write == &job->reply && write->tries == 1 &&
 	    strcmp(job->reply_topic, e->policy->reply_topic) != 0) {
 		job->reply_topic = e->policy->reply_topic;

@@ -326,6 +326,9 @@ void settle_unsent(struct engine *e, struct invite *invite)
 	a.call->invite = NULL;
 	a.call->state = CALL_IDLE;
 	renew(&a);
+	for (size_t i = 0; i < invite->batch.n; i++)
+		if (begins_job(&invite->batch, i))
+			invite->batch.items[i].job->attempts--;
 	settle_batch(&a);
 	call_update(e, a.call);
 	partition_check_quiet(e, partition);

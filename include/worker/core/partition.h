@@ -46,9 +46,8 @@ struct partition *partition_find(const struct engine *e, int32_t number);
 /* Pause or resume fetching as the number of open commands and the ledger's span ask. */
 void partition_balance(struct engine *e, struct partition *p);
 
-/* Begin no more: commands of which nothing was sent are left to the next owner, who starts at the
- * first offset without a reply. Those before one that was sent are still done: otherwise the next
- * owner would send that one again. */
+/* Read and begin no more: commands of which nothing was sent, and those in doubt, are left to the
+ * next owner, whom the map tells what they are. */
 void partition_revoke(struct engine *e, struct partition *p);
 
 /* Something of the job is on its way, and must end before the partition is quiet; or nothing is
@@ -56,8 +55,8 @@ void partition_revoke(struct engine *e, struct partition *p);
 void partition_activate(struct job *job);
 void partition_deactivate(struct job *job);
 
-/* A queued job of which nothing was sent is left to the next owner, if the partition is being
- * revoked and nothing behind the job was sent. */
+/* A queued job that is not on its way is left to the next owner, if the partition is being revoked.
+ */
 void partition_leave(struct job *job);
 
 /* Tell the shell once when a partition that is being revoked has nothing going on any more. */

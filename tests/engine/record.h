@@ -1,0 +1,18 @@
+/* Records of the simulated topic, and the steps of a world that only its own files take. */
+#ifndef TESTS_ENGINE_RECORD_H
+#define TESTS_ENGINE_RECORD_H
+
+#include "engine/world.h"
+
+wall_t world_wall(const struct world *w);
+
+/* One event and its judgement. */
+void world_step(struct world *w, struct event event);
+
+/* The same, and what the world does by itself then. */
+void world_happen(struct world *w, struct event event);
+
+/* No engine has the command any more; what is stored of it stays. */
+void world_lose_command(struct world_command *c);
+
+#endif
