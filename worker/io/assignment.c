@@ -20,6 +20,7 @@
  * broker that this one is stale. */
 #include "worker/io/assignment.h"
 
+#include "worker/base/failpoint.h"
 #include "worker/io/lookup.h"
 
 #include <stdlib.h>
@@ -205,6 +206,7 @@ static void offer(struct assignment *a, const struct lookup_result *result)
 			                             .offset = p->offset >= 0 ? p->offset : -1,
 			                             .metadata = lookup_metadata(p) };
 	}
+	FAILPOINT(takeover_map_read);
 	a->callbacks.assigned(a->callbacks.owner, offers, a->n_partitions,
 	                      result->partitions_of_topic);
 	free(offers);
@@ -282,6 +284,7 @@ static void cancel_lookup(struct assignment *a)
 static void take_back(struct assignment *a, bool lost)
 {
 	set_state(a, ASSIGNMENT_REVOKING);
+	FAILPOINT(revoke_begun);
 	a->lost = lost;
 	a->callbacks.revoked(a->callbacks.owner, a->ids, a->n_partitions, lost);
 }
@@ -418,6 +421,7 @@ void assignment_release(struct assignment *a)
 		if (a->partitions[i].paused)
 			switch_fetching(a, a->ids[i], rd_kafka_resume_partitions);
 	}
+	FAILPOINT(revoke_before_unassign);
 	if (!a->is_orphan)
 		assign(a, NULL);
 	drop_group(a);

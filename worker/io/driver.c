@@ -6,6 +6,7 @@
  * commit, give them back. Polling goes on all the while, so the group does not lose patience. */
 #include "worker/io/driver.h"
 
+#include "worker/base/failpoint.h"
 #include "worker/core/engine.h"
 #include "worker/io/alarms.h"
 #include "worker/io/clock.h"
@@ -108,11 +109,13 @@ static void perform_write(struct driver *d, const struct effect_write *write)
 
 static void report_alerts(const struct driver *d, const struct effects *f)
 {
-	for (size_t i = 0; i < f->n_alerts; i++)
+	for (size_t i = 0; i < f->n_alerts; i++) {
+		FAILPOINT(bad_map_found);
 		log_error(d->log, "ledger.bad-map",
 		          "partition=%" PRId32 " offset=%" PRId64 " problem=%s",
 		          f->alerts[i].partition, f->alerts[i].offset,
 		          map_problem_text(f->alerts[i].problem));
+	}
 }
 
 static void perform_alarms(struct driver *d, const struct effects *f, instant_t now)
