@@ -12,6 +12,7 @@ from history import SETTINGS, History
 from kafka_client import Commands
 from process import Process, listeners
 from record import Witnesses, assignments, now_us
+from relay import Relay
 from simulator import Simulator
 from worker import Worker, configuration, merged
 
@@ -26,7 +27,11 @@ TIMES = {
     "rate": {"call": RATE, "call_burst": BURST},
     "drain": {"timeout": "10s"},
 }
-EXACTLY_ONCE = {"delivery": {"mode": "exactly-once"}}
+EXACTLY_ONCE = {
+    "delivery": "exactly-once",
+    "exactly_once": {"lease": "2s", "commit_deadline": "1s"},
+}
+AT_LEAST_ONCE = {"delivery": "at-least-once"}
 
 
 class Member:
@@ -42,6 +47,8 @@ class Member:
         self.worker = None
         self.ended = []
         self.stopped_at = None
+        self.kafka = None
+        self.graph = None
 
     @property
     def client(self):
@@ -80,6 +87,21 @@ class Member:
         self.worker.signal(signal.SIGCONT)
         self.rig.fault("stop", self.client, self.stopped_at)
         self.stopped_at = None
+
+    def disturb(self, relay, seconds, rng):
+        """Cut, hold or refuse the connections of one relay for a moment."""
+        begin, client = now_us(), self.client
+        how = rng.choice(("cut", "refuse", "hold up", "hold down"))
+        if how in ("cut", "refuse"):
+            relay.cut(refuse=how == "refuse")
+        else:
+            relay.hold(how.split()[1])
+        time.sleep(seconds)
+        if how.startswith("hold") and rng.random() < 0.5:
+            relay.cut()
+        relay.allow()
+        relay.release()
+        self.rig.fault(how, client, begin)
 
     def revive(self):
         """Start it again if it has ended by itself; true when it had to be."""
@@ -186,10 +208,12 @@ class Rig:
         self.faults = []
         self.open_faults = []
         self.lock = threading.Lock()
+        self.relays = []
         self.broker = options.pop("broker", None)
         self.owns_broker = self.broker is None
+        relayed = options.pop("relayed", False)
         if self.owns_broker:
-            self.broker = Broker(self.directory / "kafka", overrides=BROKER).start()
+            self.start_broker(workers if relayed else 0)
         self.simulator = Simulator(self.directory / "graph", **options)
         self.simulator.set(latency_ms=25, jitter_ms=15)
         self.topics = {
@@ -209,10 +233,31 @@ class Rig:
         self.members = [
             Member(self, f"worker-{n + 1}", self.config, env and env(n)) for n in range(workers)
         ]
+        if relayed:
+            self.relay_members()
         self.commands = Commands(self.broker.bootstrap, self.topics["commands"])
         self.witnesses = Witnesses(
             self.broker.bootstrap, self.topics, self.group, self.simulator
         )
+
+    def start_broker(self, relayed):
+        """With a relay for each of so many workers."""
+        self.relays = [Relay(0) for _ in range(relayed)]
+        self.broker = Broker(
+            self.directory / "kafka", overrides=BROKER, relays=[r.port for r in self.relays]
+        ).start()
+        for relay, target in zip(self.relays, self.broker.relay_targets):
+            relay.target_port = target
+
+    def relay_members(self):
+        """Each worker reaches Kafka and Graph through relays of its own."""
+        for member, kafka in zip(self.members, self.relays):
+            member.kafka, member.graph = kafka, Relay(self.simulator.http_port)
+            url = f"http://127.0.0.1:{member.graph.port}"
+            member.config = merged(member.config, {
+                "kafka": {"bootstrap.servers": f"127.0.0.1:{kafka.port}"},
+                "graph": {"url": f"{url}/v1.0"},
+            })
 
     def __enter__(self):
         return self
@@ -225,6 +270,8 @@ class Rig:
         for member in self.members:
             if member.worker:
                 member.worker.kill()
+        for relay in [*self.relays, *(m.graph for m in self.members if m.graph)]:
+            relay.close()
         self.simulator.stop()
         if self.owns_broker:
             self.broker.kill()

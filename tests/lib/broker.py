@@ -87,16 +87,20 @@ def resolve(version):
 
 
 class Broker:
-    """Start it, stop it, kill it, start it again: the data and the port stay the same."""
+    """Start it, stop it, kill it, start it again: the data and the port stay the same.
 
-    def __init__(self, directory, version="3.9", overrides=None):
+    `relays`: for each, a further listener that tells its clients to come to the relay's port; its
+    own port is in `relay_targets`."""
+
+    def __init__(self, directory, version="3.9", overrides=None, relays=()):
         self.directory = pathlib.Path(directory)
         self.directory.mkdir(parents=True, exist_ok=True)
         self.version = VERSIONS.get(version, version)
         self.jars = resolve(self.version)
         self.port = free_port()
+        self.relay_targets = [free_port() for _ in relays]
         self.process = None
-        self._format(overrides or {})
+        self._format({**self._listeners(relays), **(overrides or {})})
 
     @property
     def bootstrap(self):
@@ -108,13 +112,28 @@ class Broker:
         options += ["-Dorg.slf4j.simpleLogger.showDateTime=true"]
         return ["java", *options, "-cp", f"{self.jars}/*", *argv]
 
+    def _listeners(self, relays):
+        """Properties that add the listeners behind the relays."""
+        if not relays:
+            return {}
+        names = [f"RELAY{number}" for number in range(len(relays))]
+        ours = f"PLAINTEXT://127.0.0.1:{self.port}"
+        pairs = {"listeners": self.relay_targets, "advertised.listeners": relays}
+        texts = {
+            what: ",".join([ours, *(f"{n}://127.0.0.1:{p}" for n, p in zip(names, ports))])
+            for what, ports in pairs.items()
+        }
+        texts["listeners"] += ",CONTROLLER://127.0.0.1:{controller}"
+        kinds = ["CONTROLLER", "PLAINTEXT", *names]
+        texts["listener.security.protocol.map"] = ",".join(f"{n}:PLAINTEXT" for n in kinds)
+        texts["inter.broker.listener.name"] = "PLAINTEXT"
+        return texts
+
     def _format(self, overrides):
         self.properties = self.directory / "server.properties"
-        text = PROPERTIES.format(
-            port=self.port, controller=free_port(), data=self.directory / "data"
-        )
-        text += "".join(f"{name}={value}\n" for name, value in overrides.items())
-        self.properties.write_text(text)
+        text = PROPERTIES + "".join(f"{name}={value}\n" for name, value in overrides.items())
+        ports = {"port": self.port, "controller": free_port()}
+        self.properties.write_text(text.format(**ports, data=self.directory / "data"))
         cluster = self._cluster_id()
         command = self._java("kafka.tools.StorageTool", "format", "-t", cluster, "-c")
         done = run([*command, self.properties], 60)
