@@ -18,6 +18,7 @@ struct look {
 	struct call *call;
 	struct evidence *evidence; /* NULL: nothing can be read */
 	bool is_roster;
+	bool has_one_request; /* The job that is looked at went in a single request */
 };
 
 int16_t doubt_error(struct engine *e, struct job *job, size_t index, const char *what,
@@ -83,6 +84,20 @@ static void note_evidence(struct job *job, enum job_evidence evidence)
 		job->evidence = evidence;
 }
 
+/* The requests of a split command share its context, which then does not say which of them an
+ * operation is. */
+static bool went_at_once(const struct engine *e, const struct job *job)
+{
+	for (size_t i = 0; i < job->n_results; i++) {
+		const struct result *result = &job->results[i];
+
+		if (result->delivery != DELIVERY_DOUBT || result->is_alone ||
+		    result->was_accepted != job->results[0].was_accepted)
+			return false;
+	}
+	return job->n_results <= e->policy->batch_max;
+}
+
 /* True when an operation is found; it is in e->operation then. */
 static bool find_operation(const struct look *l, const struct job *job, size_t index)
 {
@@ -92,7 +107,8 @@ static bool find_operation(const struct look *l, const struct job *job, size_t i
 
 	buffer_clear(&e->operation);
 	if (command->has_context)
-		return evidence_find_context(l->evidence,
+		return l->has_one_request &&
+		       evidence_find_context(l->evidence,
 		                             command_text(command, command->client_context),
 		                             e->policy->graph_url, call_id, &e->operation);
 	return evidence_find_own(l->evidence, buffer_bytes(&e->topic), job->partition->number,
@@ -174,8 +190,9 @@ static void give_up(struct job *job, size_t index)
 }
 
 /* Go through all participants in doubt; 'is_last': there is no other place to look. */
-static void judge_job(const struct look *l, struct job *job, bool is_last)
+static void judge_job(struct look *l, struct job *job, bool is_last)
 {
+	l->has_one_request = went_at_once(l->e, job);
 	for (size_t i = 0; i < job->n_results; i++) {
 		if (job->results[i].delivery != DELIVERY_DOUBT)
 			continue;
@@ -204,7 +221,7 @@ static void settle_job(const struct look *l, struct job *job)
 	}
 }
 
-static void judge_all(const struct look *l, bool is_last)
+static void judge_all(struct look *l, bool is_last)
 {
 	struct job *job, *next;
 
