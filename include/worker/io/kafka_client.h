@@ -55,9 +55,9 @@ bool kafka_client_is_closing(struct kafka_client *k);
 void kafka_client_enter(struct kafka_client *k);
 void kafka_client_leave(struct kafka_client *k);
 
-/* End the client: 'finish' (which may block, and may be NULL) and the destruction run on a thread of
- * their own. A consumer leaves its group only if 'finish' does that. 'closed' fires when they are
- * done, or when 'deadline' has passed: then the thread is left to itself. The queues that were
+/* End the client: 'finish' (which may block, and may be NULL) and the destruction run on a thread
+ * of their own. A consumer leaves its group only if 'finish' does that. 'closed' fires when they
+ * are done, or when 'deadline' has passed: then the thread is left to itself. The queues that were
  * given to kafka_client_watch() must be destroyed before. `turn` does not fire any more. */
 void kafka_client_close(struct kafka_client *k, duration_t deadline, void (*finish)(rd_kafka_t *rk),
                         void (*closed)(void *owner));
