@@ -264,7 +264,7 @@ static bool ask_again(struct engine *e, struct call *call, const struct answer *
 }
 
 /* What follows from what is known now; 'is_last': there is no other place to look. */
-static void conclude(const struct look *l, bool is_last)
+static void conclude(struct look *l, bool is_last)
 {
 	struct call *call = l->call;
 
