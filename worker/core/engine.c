@@ -322,6 +322,15 @@ bool engine_is_quiet(const struct engine *e)
 	return e->in_flight == 0 && e->writes.used == 0;
 }
 
+/* The window of a partition is such that a map without progress always fits. */
+static bool encode(struct map *map, struct buffer *text)
+{
+	if (map_encode(map, text))
+		return true;
+	partition_coarsen(map);
+	return buffer_ok(text) && map_encode(map, text);
+}
+
 bool engine_map(const struct engine *e, int32_t number, bool staged, int64_t *ret_offset,
                 struct buffer *text)
 {
@@ -331,7 +340,7 @@ bool engine_map(const struct engine *e, int32_t number, bool staged, int64_t *re
 
 	if (!p || p->state == PARTITION_STOPPED || !p->ledger.is_known)
 		return false;
-	ok = partition_map(p, staged, &map) && map_encode(&map, text);
+	ok = partition_map(p, staged, &map) && encode(&map, text);
 	*ret_offset = map.base;
 	map_close(&map);
 	return ok;

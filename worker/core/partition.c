@@ -10,6 +10,9 @@
 /* Open commands of which each may take 8 bytes of a sparse map. */
 #define SPARSE_COMMANDS 480
 
+/* Offsets that a dense map holds, with room for those that still come after a pause. */
+#define DENSE_OFFSETS 10000
+
 /* Nobody knows what was begun: all that the owner before can have had in hand counts as begun. */
 static bool suspect_all(struct partition *p, int64_t offset)
 {
@@ -132,6 +135,7 @@ static void describe_progress(const struct job *job, struct map_progress *ret)
 	ret->in_flight = (uint8_t)(open - settled);
 }
 
+/* Progress is worth its place only for a command of several participants. */
 static struct map_entry describe(const struct job *job)
 {
 	struct map_entry entry = { .offset = job->entry.offset };
@@ -139,7 +143,8 @@ static struct map_entry describe(const struct job *job)
 	describe_progress(job, &entry.progress);
 	if (entry.progress.settled == 0 && entry.progress.in_flight == 0)
 		entry.state = MAP_NEW;
-	else if (entry.progress.settled == 0 && entry.progress.in_flight == job->n_results)
+	else if (job->n_results == 1 ||
+	         (entry.progress.settled == 0 && entry.progress.in_flight == job->n_results))
 		entry.state = MAP_STARTED;
 	else
 		entry.state = MAP_PARTLY;
@@ -156,6 +161,13 @@ static bool add_inherited(const struct partition *p, struct map *ret)
 		    !map_add(ret, &inherited->entries[i]))
 			return false;
 	return true;
+}
+
+void partition_coarsen(struct map *map)
+{
+	for (size_t i = 0; i < map->count; i++)
+		if (map->entries[i].state == MAP_PARTLY)
+			map->entries[i].state = MAP_STARTED;
 }
 
 bool partition_map(const struct partition *p, bool staged, struct map *ret)
@@ -253,6 +265,8 @@ static bool is_map_full(const struct partition *p, int64_t part)
 {
 	int64_t window = (int64_t)p->engine->policy->offsets_per_partition;
 
+	if (window > DENSE_OFFSETS)
+		window = DENSE_OFFSETS;
 	return ledger_span(&p->ledger) >= window / part &&
 	       (int64_t)p->ledger.count >= SPARSE_COMMANDS / part;
 }

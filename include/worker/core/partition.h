@@ -38,6 +38,10 @@ struct partition *partition_new(struct engine *e, const struct event_offer *offe
  * is no memory. */
 bool partition_map(const struct partition *p, bool staged, struct map *ret) MUST_CHECK;
 
+/* Say less: a command of which a part was sent counts as begun as a whole. Safe, and much shorter.
+ */
+void partition_coarsen(struct map *map);
+
 /* Drop everything of it: calls, jobs, and what is in flight. */
 void partition_free(struct engine *e, struct partition *p);
 
