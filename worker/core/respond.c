@@ -72,6 +72,8 @@ static struct effect_write *begin_write(struct engine *e, struct write *write, e
 	out_of_memory_if(e, write->id == SLOTS_NONE);
 	effect->write_id = write->id;
 	effect->kind = kind;
+	/* The transaction that carries the record must commit the partition's map too. */
+	effects_touch(&e->effects, write->job->partition->number);
 	return effect;
 }
 
