@@ -101,7 +101,7 @@ static void give(struct scenario *s, int64_t offset, const char *call, const cha
 
 static void give_all(struct scenario *s)
 {
-	char text[256], call[16];
+	char text[256], call[24];
 
 	for (int i = 0; i < 40; i++) {
 		snprintf(call, sizeof(call), "call-%d", i);

@@ -7,6 +7,8 @@
 
 #include <stddef.h>
 #include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -41,6 +43,19 @@ static inline struct bytes input_line(struct input *in)
 		in->data += taken;
 	in->size -= taken;
 	return line;
+}
+
+/* A C string of the bytes up to the first NUL; the caller frees it. strndup() would do, but the
+ * address sanitizer wants its argument to end. */
+static inline char *input_text(struct bytes bytes)
+{
+	char *text = malloc(bytes.size + 1);
+
+	CHECK(text);
+	if (bytes.size > 0)
+		memcpy(text, bytes.data, bytes.size);
+	text[bytes.size] = '\0';
+	return text;
 }
 
 /* The rest. */

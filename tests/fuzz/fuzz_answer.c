@@ -15,10 +15,8 @@
 static char *take_header(struct input *in, bool is_there)
 {
 	struct bytes line = input_line(in);
-	char *text = is_there ? strndup(line.size > 0 ? line.data : "", line.size) : NULL;
 
-	CHECK(text || !is_there);
-	return text;
+	return is_there ? input_text(line) : NULL;
 }
 
 static void check_operation(const struct outcome *o, const struct buffer *operation)

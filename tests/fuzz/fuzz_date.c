@@ -24,10 +24,9 @@ static void check_rfc3339(const char *text, size_t size)
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	const wall_t now = { INT64_C(1767225600000000) };
-	char *text = strndup((const char *)data, size);
+	char *text = input_text((struct bytes){ (const char *)data, size });
 	duration_t pause;
 
-	CHECK(text);
 	check_rfc3339((const char *)data, size);
 	if (retry_after_parse(text, now, &pause))
 		CHECK(pause.us >= 0);

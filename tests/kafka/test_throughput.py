@@ -1,0 +1,77 @@
+"""Much work at once: correctness first, then the figures, of which only a low floor is asserted."""
+
+import collections
+import os
+import pathlib
+import re
+import time
+
+from kafka_client import Reader
+from test_restarts import total_committed
+from process import wait_until
+from witness import assert_in_order, assert_once, assert_valid, by_id, load
+
+CALLS, EACH = 5000, 10
+FLOOR = 500  # Commands a second, on two shared cores
+NO_LIMIT = {
+    "rate": {
+        "call": 1000, "call_burst": 1000, "application": 100000, "application_burst": 100000
+    },
+    "queue": {"commands_per_partition": 5000, "offsets_per_partition": 20000},
+}
+
+
+def cpu_seconds(pid):
+    fields = pathlib.Path(f"/proc/{pid}/stat").read_text(encoding="ascii").rsplit(")", 1)[1].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def peak_mib(pid):
+    status = pathlib.Path(f"/proc/{pid}/status").read_text(encoding="ascii")
+    return int(re.search(r"VmHWM:\s+(\d+) kB", status)[1]) / 1024
+
+
+def produce(pipeline, commands):
+    for one in commands:
+        pipeline.commands.send(one)
+    pipeline.commands.flush(60)
+
+
+def read_all(pipeline, count):
+    """Only counted while it lasts, so that the test takes little of the processors."""
+    reader = Reader(pipeline.broker.bootstrap, pipeline.topics["replies"])
+    try:
+        reader.wait_for(count, seconds=120)
+        return reader.json()
+    finally:
+        reader.close()
+
+
+def test_fifty_thousand_commands_over_five_thousand_calls(pipeline, capsys):
+    commands = load(CALLS, EACH)
+    count = len(commands)
+    produce(pipeline, commands)
+    started = time.monotonic()
+    worker = pipeline.worker(**NO_LIMIT).start()
+    done = 'invite_worker_replies_total{status="accepted"}'
+    wait_until(lambda: worker.metrics()[done] >= count, 150, "all commands are answered")
+    seconds = time.monotonic() - started
+    pid = worker.process.pid
+    cpu, peak = cpu_seconds(pid), peak_mib(pid)
+    wait_until(lambda: total_committed(pipeline) == count, 20, "everything is committed")
+    assert worker.stop() == 0
+    replies = read_all(pipeline, count)
+    effects = pipeline.graph.effects()
+    with capsys.disabled():
+        print(
+            f"\n{count} commands, {CALLS} calls, {len(effects)} requests: "
+            f"{count / seconds:.0f} commands/s from start to last reply, "
+            f"{cpu / count * 1e6:.0f} us of CPU a command, peak {peak:.0f} MiB"
+        )
+    assert set(by_id(replies)) == {one["commandId"] for one in commands}
+    assert collections.Counter(reply["status"] for reply in replies) == {"accepted": count}
+    assert_valid(replies[:: count // 200])
+    assert_once(effects, commands)
+    assert_in_order(effects)
+    assert not any(invite["overlap"] for invite in effects)
+    assert count / seconds >= FLOOR
