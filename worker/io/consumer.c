@@ -215,15 +215,19 @@ static void configure(rd_kafka_conf_t *conf)
 	(void)rd_kafka_conf_set(conf, "retry.backoff.max.ms", CONSUMER_RETRY_MS, NULL, 0);
 }
 
-static const struct kafka_property default_properties[] = {
-	/* Bounds the memory of a backlog at the same speed. */
-	{ "queued.min.messages", "1000" },
-};
+#define HEARTBEAT_MS 3000 /* librdkafka's own, unless the session is short */
 
 /* A client with queues of its own, configured as all before it. */
 static int open_client(struct consumer *c, struct err *err)
 {
-	char session[24];
+	char session[24], heartbeat[24];
+	int64_t session_ms = duration_to_ms(c->session_timeout);
+	const struct kafka_property defaults[] = {
+		/* Bounds the memory of a backlog at the same speed. */
+		{ "queued.min.messages", "1000" },
+		/* One lost heartbeat must not cost the session. */
+		{ "heartbeat.interval.ms", heartbeat },
+	};
 	struct kafka_property ours[] = {
 		{ "enable.auto.commit", "false" },
 		{ "enable.auto.offset.store", "false" },
@@ -240,7 +244,7 @@ static int open_client(struct consumer *c, struct err *err)
 	struct kafka_client_options client = {
 		.name = "consumer",
 		.conf = { .role = KAFKA_CONSUMER,
-		          .defaults = { default_properties, 1 },
+		          .defaults = { defaults, sizeof(defaults) / sizeof(*defaults) },
 		          .user = c->properties,
 		          .ours = { ours, n } },
 		.configure = configure,
@@ -249,7 +253,9 @@ static int open_client(struct consumer *c, struct err *err)
 	};
 	rd_kafka_t *rk;
 
-	snprintf(session, sizeof(session), "%" PRId64, duration_to_ms(c->session_timeout));
+	snprintf(session, sizeof(session), "%" PRId64, session_ms);
+	snprintf(heartbeat, sizeof(heartbeat), "%" PRId64,
+	         session_ms / 3 < HEARTBEAT_MS ? session_ms / 3 : HEARTBEAT_MS);
 	c->client = kafka_client_new(c->loop, &client, c->log, err);
 	if (!c->client)
 		return -1;
