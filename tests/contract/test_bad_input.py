@@ -82,6 +82,8 @@ BAD = {
                       f"{SECOND}.hidden", "true or false"),
     "commandId too long": (command(commandId="x" * 129), "invalid", "$.commandId", "1 to 128"),
     "commandId a number": (command(commandId=5), "invalid", "$.commandId", "string"),
+    "a context of the worker's form": (command(clientContext="iw:1a2b3c4d:0:7:1"), "invalid",
+                                       "$.clientContext", 'does not begin with "iw:"'),
     "clientContext over 256": (command(clientContext="é" * 257), "invalid", "$.clientContext",
                                "1 to 256"),
     "another tenant": (command(tenantId="x"), "unknown-tenant", "$.tenantId", "configured"),

@@ -88,8 +88,15 @@ static bool take_call_id(struct parser *p, const json_t *json)
 	return true;
 }
 
+/* The worker's own contexts are evidence of what it has sent: nobody else may make one. */
 static bool take_context(struct parser *p, const json_t *json)
 {
+	const char *text = json_string_value(json);
+
+	if (text && strncmp(text, CONTEXT_PREFIX, strlen(CONTEXT_PREFIX)) == 0)
+		return fail(p, REASON_INVALID,
+		            "$.clientContext: expected one that does not begin with \"%s\"",
+		            CONTEXT_PREFIX);
 	p->command.has_context = true;
 	return take_text(p, json, "clientContext", COMMAND_CONTEXT_MAX, &p->command.client_context);
 }

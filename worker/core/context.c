@@ -21,8 +21,8 @@ static uint32_t short_name(struct bytes topic)
 /* What all contexts of a partition begin with. */
 static struct bytes write_front(struct bytes topic, int32_t partition, char front[FRONT_SIZE])
 {
-	int size = snprintf(front, FRONT_SIZE, "iw:%08" PRIx32 ":%" PRId32 ":", short_name(topic),
-	                    partition);
+	int size = snprintf(front, FRONT_SIZE, CONTEXT_PREFIX "%08" PRIx32 ":%" PRId32 ":",
+	                    short_name(topic), partition);
 
 	return (struct bytes){ front, (size_t)size };
 }

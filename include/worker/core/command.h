@@ -15,7 +15,10 @@
 #define COMMAND_PARTICIPANTS_MAX 100
 #define COMMAND_ID_MAX           128
 #define COMMAND_CONTEXT_MAX      256
-#define COMMAND_IDENTITY_MAX     256
+/* What the contexts of the worker's own making begin with: see context.h. */
+#define CONTEXT_PREFIX "iw:"
+
+#define COMMAND_IDENTITY_MAX 256
 
 enum participant_kind {
 	PARTICIPANT_PLAIN,
