@@ -94,12 +94,17 @@ void engine_free(struct engine *e)
 
 static void assign(struct engine *e, const struct event *event)
 {
+	bool had_owner = false;
+
 	for (size_t i = 0; i < event->assign.n; i++) {
 		const struct event_offer *offer = &event->assign.offers[i];
 
 		if (!partition_find(e, offer->partition) && !partition_new(e, offer))
 			e->effects.out_of_memory = true;
+		had_owner = had_owner || offer->offset > 0;
 	}
+	if (had_owner && e->application.owned == 0)
+		scheduler_spend(e);
 	scheduler_share(e, event->assign.owned, event->assign.total);
 	metrics_set(e->metrics, METRIC_partitions_owned, event->assign.owned);
 }

@@ -194,6 +194,12 @@ void scheduler_share(struct engine *e, uint32_t owned, uint32_t total)
 		               burst < 1 ? 1 : (uint32_t)burst, e->now);
 }
 
+void scheduler_spend(struct engine *e)
+{
+	limiter_init(&e->application.limiter, e->policy->application_rate,
+	             e->policy->application_burst, 0, e->now);
+}
+
 void scheduler_hold(struct engine *e, instant_t until, enum reason reason)
 {
 	struct application *a = &e->application;

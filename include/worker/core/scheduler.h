@@ -18,6 +18,9 @@ void scheduler_run(struct engine *e);
 /* Our share of the application's rate: 'owned' of 'total' partitions. */
 void scheduler_share(struct engine *e, uint32_t owned, uint32_t total);
 
+/* Others may just have spent what is our share from now on: begin without a token. */
+void scheduler_spend(struct engine *e);
+
 /* Nothing at all is sent before 'until'. */
 void scheduler_hold(struct engine *e, instant_t until, enum reason reason);
 
