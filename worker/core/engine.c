@@ -101,7 +101,7 @@ static void assign(struct engine *e, const struct event *event)
 
 		if (!partition_find(e, offer->partition) && !partition_new(e, offer))
 			e->effects.out_of_memory = true;
-		had_owner = had_owner || offer->offset > 0;
+		had_owner = had_owner || offer->offset >= 0;
 	}
 	if (had_owner && e->application.owned == 0)
 		scheduler_spend(e);

@@ -74,6 +74,7 @@ static void discard(struct partition *p)
 {
 	map_close(&p->inherited);
 	history_close(&p->history);
+	invited_close(&p->invited);
 	free(p);
 }
 
@@ -88,6 +89,7 @@ struct partition *partition_new(struct engine *e, const struct event_offer *offe
 	p->assigned = e->now;
 	ledger_init(&p->ledger);
 	history_init(&p->history, e->policy->history);
+	invited_init(&p->invited, e->policy->history);
 	if (!inherit(e, p, offer)) {
 		discard(p);
 		return NULL;
@@ -255,6 +257,7 @@ void partition_free(struct engine *e, struct partition *p)
 		metrics_add(e->metrics, METRIC_partitions_paused, -1);
 	map_close(&p->inherited);
 	history_close(&p->history);
+	invited_close(&p->invited);
 	HASH_DEL(e->partitions, p);
 	free(p);
 }
