@@ -1,5 +1,5 @@
 /* What a test expects of its world: see world.h. */
-#include "engine/world.h"
+#include "engine/oracle.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -124,6 +124,7 @@ void expect_all_done(struct world *w)
 			fail_msg("p%d@%lld has %u replies, %u stored", c->partition,
 			         (long long)c->offset, c->n_replies, c->n_stored);
 	}
+	oracle_invites(w);
 	assert_int_equal(w->n_alarms, 0);
 	assert_int_equal(world_open_posts(w), 0);
 	assert_true(engine_is_quiet(w->engine));

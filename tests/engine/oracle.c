@@ -26,10 +26,21 @@ static void spend(struct bucket *b, double rate, double burst, instant_t now)
 	assert_true(b->tokens > -1e-6);
 }
 
+static void judge_in_flight(const struct world *w)
+{
+	size_t n = world_open_posts(w);
+
+	for (size_t i = 0; i < w->n_marks; i++)
+		n += !w->marks[i].is_late;
+	for (size_t i = 0; i < w->n_looks; i++)
+		n += !w->looks[i].is_late;
+	assert_in_range(n, 1, w->policy.max_in_flight);
+}
+
 void oracle_mark(struct world *w)
 {
 	spend(&w->application, w->policy.application_rate, w->policy.application_burst, w->now);
-	assert_in_range(w->n_marks + w->n_looks + world_open_posts(w), 1, w->policy.max_in_flight);
+	judge_in_flight(w);
 }
 
 static struct world_call *call_of(struct world *w, const char *id, int32_t partition, instant_t now)
@@ -49,14 +60,14 @@ static struct world_call *call_of(struct world *w, const char *id, int32_t parti
 	return call;
 }
 
-void oracle_look(struct world *w, const struct world_look *look, int32_t partition)
+void oracle_look(struct world *w, const struct world_look *look)
 {
 	spend(&w->application, w->policy.application_rate, w->policy.application_burst, w->now);
-	spend(&call_of(w, look->call, partition, w->now)->bucket, w->policy.call_rate,
+	spend(&call_of(w, look->call, look->partition, w->now)->bucket, w->policy.call_rate,
 	      w->policy.call_burst, w->now);
 	assert_true(look->kind == LOOK_OPERATIONS ? w->policy.look_at_operations
 	                                          : w->policy.look_at_roster);
-	assert_in_range(w->n_marks + w->n_looks + world_open_posts(w), 1, w->policy.max_in_flight);
+	judge_in_flight(w);
 }
 
 static bool was_pending(const struct world *w, const struct world_command *c,
@@ -245,6 +256,35 @@ void oracle_write(const struct world_command *command, enum write_kind kind)
 static bool is_status(const json_t *participant, const char *status)
 {
 	return strcmp(json_string_value(json_object_get(participant, "status")), status) == 0;
+}
+
+/* True when the command to which the invite belongs may be sent more than once. */
+static bool may_repeat(const struct world *w, const struct graph_invite *invite)
+{
+	int64_t tag = strtoll(invite->tag, NULL, 10);
+
+	for (size_t i = 0; i < w->n_commands; i++) {
+		const struct world_command *c = &w->commands[i];
+
+		if (c->partition == invite->partition && c->tag == tag &&
+		    (c->resends || c->is_redriven))
+			return true;
+	}
+	return !w->policy.exactly_once;
+}
+
+void oracle_invites(const struct world *w)
+{
+	for (size_t i = 0; i < w->graph.n; i++) {
+		const struct graph_invite *a = &w->graph.invites[i];
+
+		for (size_t k = 0; k < i; k++) {
+			const struct graph_invite *b = &w->graph.invites[k];
+
+			if (a->partition == b->partition && strcmp(a->tag, b->tag) == 0)
+				assert_true(may_repeat(w, a));
+		}
+	}
 }
 
 void oracle_reply(const struct world *w, const struct world_command *c)

@@ -15,10 +15,13 @@ void oracle_mark(struct world *w);
 void oracle_write(const struct world_command *command, enum write_kind kind);
 
 /* A question is asked: it counts as a request. */
-void oracle_look(struct world *w, const struct world_look *look, int32_t partition);
+void oracle_look(struct world *w, const struct world_look *look);
 
 /* A reply is to be written: it says nothing that Graph knows to be false. */
 void oracle_reply(const struct world *w, const struct world_command *command);
+
+/* Nobody was invited twice, unless the command allows it. For the end of a history. */
+void oracle_invites(const struct world *w);
 
 /* The maps after a step: they can be read, they pass no offset without a reply, and they say of
  * everything that is on its way that it may have been sent. Keeps the frontier. */

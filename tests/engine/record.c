@@ -120,6 +120,7 @@ static struct world_command *new_command(struct world *w, const struct given *g)
 		                     .is_redriven = g->is_redriven,
 		                     .is_high = g->is_high,
 		                     .resends = g->resends,
+		                     .has_id = g->id != NULL,
 		                     .is_void = is_seen(w, g->partition, g->offset),
 		                     .is_gone = !w->partitions[g->partition].is_owned,
 		                     .arrived_step = w->steps + 1 };

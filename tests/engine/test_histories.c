@@ -1,5 +1,6 @@
 /* Random histories from a seed: whatever happens, the oracle holds after every step, and in the end
- * every command has its reply. Give a seed as the argument to replay one. */
+ * every command has its reply, over all workers that
+ * had it, and nobody was invited twice. Give a seed as the argument to replay one. */
 #include "engine/world.h"
 
 #include <setjmp.h>
@@ -47,36 +48,68 @@ static struct policy random_policy(struct history *h)
 	policy.offsets_per_partition = 20 + (uint32_t)below(h, 100);
 	policy.share_delay = duration_ms((int64_t)below(h, 3000));
 	policy.max_hold = duration_ms(5000 + (int64_t)below(h, 60000));
+	policy.settle = duration_ms(1000 + (int64_t)below(h, 20000));
+	policy.history = 500;
+	policy.look_at_operations = !chance(h, 10);
+	policy.look_at_roster = !chance(h, 20);
 	policy.seed = random_next(&h->random);
 	return policy;
 }
 
-static void give_command(struct history *h)
+/* A command with an id that was given before, near enough to be known. NULL when there is none. */
+static const struct world_command *choose_first(struct history *h, int32_t partition)
+{
+	const struct world *w = &h->world;
+	size_t n = w->n_commands;
+	const struct world_command *c = n > 0 ? &w->commands[below(h, n)] : NULL;
+
+	if (!c || c->is_void || c->is_repeat || c->partition != partition || !c->has_id ||
+	    h->next_offset[partition] - c->offset >= (int64_t)w->policy.history)
+		return NULL;
+	return c;
+}
+
+static void write_who(struct history *h, char *who, size_t size)
 {
 	static const char *const kinds[] = { "", "", "", "", "", "replace:", "move:", "+" };
-	static const char *const contexts[] = { NULL, NULL, "x", "y" };
-	int32_t partition = (int32_t)below(h, PARTITIONS);
-	char call[16], who[256] = "";
 	size_t n = chance(h, 10) ? 12 : 1 + below(h, 3);
-	struct given given = { .partition = partition, .call = call, .who = who };
 
-	snprintf(call, sizeof(call), "%s%c", partition == 1 ? "p1-" : "",
-	         (char)('a' + below(h, 4)));
+	who[0] = '\0';
 	for (size_t i = 0; i < n; i++) {
 		const char *kind = kinds[below(h, 8)];
 		size_t used = strlen(who);
 
-		snprintf(who + used, sizeof(who) - used, "%s%s%s%u", i > 0 ? " " : "", kind,
+		snprintf(who + used, size - used, "%s%s%s%u", i > 0 ? " " : "", kind,
 		         *kind == '+' ? "49" : "u", (unsigned)below(h, 40) + 10);
 	}
+}
+
+static void give_command(struct history *h)
+{
+	static const char *const contexts[] = { NULL, NULL, "x", "y" };
+	int32_t partition = (int32_t)below(h, PARTITIONS);
+	const struct world_command *first = chance(h, 10) ? choose_first(h, partition) : NULL;
+	char call[16], who[256], id[32];
+	struct given given = { .partition = partition, .call = call, .who = who };
+
+	snprintf(call, sizeof(call), "%s%c", partition == 1 ? "p1-" : "",
+	         (char)('a' + below(h, 4)));
+	write_who(h, who, sizeof(who));
 	h->next_offset[partition] += chance(h, 20) ? (int64_t)below(h, 9) : 0;
 	given.offset = h->next_offset[partition]++;
+	snprintf(id, sizeof(id), "id-%lld", (long long)given.offset);
+	if (first) {
+		given.repeats = true;
+		given.first = first->offset;
+		memcpy(call, first->call, sizeof(call));
+	}
 	given.context = contexts[below(h, 4)];
 	given.is_high = chance(h, 10);
 	given.resends = chance(h, 20);
 	given.expires_in_ms = chance(h, 15) ? (int64_t)below(h, 5000) - 100 : 0;
-	given.age_ms = chance(h, 3) ? 7200000 : 0;
-	given.raw = chance(h, 5) ? "{\"callId\":7}" : NULL;
+	given.age_ms = !first && chance(h, 3) ? 7200000 : 0;
+	given.id = given.age_ms == 0 && chance(h, 50) ? id : NULL;
+	given.raw = !first && !given.id && chance(h, 5) ? "{\"callId\":7}" : NULL;
 	world_give(&h->world, given);
 }
 
@@ -114,26 +147,89 @@ static void answer(struct history *h, struct world_post *post)
 		{ ANSWER_BROKEN, .http_status = 0 },
 	};
 
-	if (post && chance(h, 60))
-		world_accept_post(&h->world, post);
-	else if (post)
-		world_answer_post(&h->world, post, answers[below(h, 16)]);
+	struct world *w = &h->world;
+	size_t i = below(h, 16);
+
+	if (!post)
+		return;
+	if (post->is_orphan) {
+		world_answer_post(w, post, answers[13]);
+	} else if (chance(h, 60)) {
+		world_accept_post(w, post);
+	} else {
+		bool is_unknown = i == 4 || i == 10 || i == 15;
+
+		if (is_unknown && chance(h, 50))
+			graph_apply(&w->graph, post->call, post->partition, post->body);
+		world_answer_post(w, post, answers[i]);
+	}
+}
+
+static void answer_look(struct history *h)
+{
+	static const struct answer answers[] = {
+		{ ANSWER_COMPLETE, .http_status = 429, .retry_after = "1" },
+		{ ANSWER_COMPLETE, .http_status = 403 },
+		{ ANSWER_COMPLETE, .http_status = 404 },
+		{ ANSWER_COMPLETE, .http_status = 500 },
+		{ ANSWER_COMPLETE, .http_status = 200 },
+		{ ANSWER_NO_TOKEN, .http_status = 0 },
+		{ ANSWER_NOT_SENT, .http_status = 0 },
+		{ ANSWER_BROKEN, .http_status = 0 },
+	};
+
+	if (h->world.n_looks == 0)
+		return;
+	if (chance(h, 70))
+		world_look(&h->world);
+	else
+		world_answer_look(&h->world, answers[below(h, 8)]);
+}
+
+/* What is on its way to Graph when its worker is lost is done or not. */
+static void decide_posts(struct history *h, int32_t partition)
+{
+	struct world *w = &h->world;
+
+	for (size_t i = w->first_open; i < w->n_posts; i++) {
+		struct world_post *post = &w->posts[i];
+
+		if (post->is_open && !post->is_orphan && post->partition == partition &&
+		    chance(h, 50))
+			graph_apply(&w->graph, post->call, post->partition, post->body);
+	}
+}
+
+static void take_over(struct history *h, int32_t partition)
+{
+	struct world *w = &h->world;
+
+	world_offer(w, partition, w->partitions[partition].committed.offset, NULL);
+	world_read(w, partition);
 }
 
 static void lose_partition(struct history *h)
 {
 	int32_t partition = (int32_t)below(h, PARTITIONS);
 	struct world *w = &h->world;
-	int64_t stored = w->partitions[partition].stored;
 
 	if (!w->partitions[partition].is_owned) {
-		world_assign(w, partition, (uint32_t)below(h, PARTITIONS) + 1, PARTITIONS);
+		take_over(h, partition);
 	} else if (w->partitions[partition].is_revoking || chance(h, 50)) {
+		world_unstage(w);
+		decide_posts(h, partition);
 		world_forget(w, partition);
-		h->next_offset[partition] = stored < 0 ? 0 : stored;
 	} else {
 		world_revoke(w, partition);
 	}
+}
+
+/* The worker dies, and the next one is there at once. */
+static void crash(struct history *h)
+{
+	for (int32_t i = 0; i < PARTITIONS; i++)
+		decide_posts(h, i);
+	world_restart(&h->world);
 }
 
 static void write_something(struct history *h)
@@ -141,12 +237,18 @@ static void write_something(struct history *h)
 	struct world *w = &h->world;
 	size_t i = below(h, w->n_writes);
 
-	/* Two refusals in a row would hold the offset for good. */
-	if (w->n_writes > 0)
-		world_write_done(w, i,
-		                 w->commands[w->writes[i].command].n_refused == 0 && chance(h, 5)
-		                     ? "refused"
-		                     : NULL);
+	if (w->n_writes == 0)
+		return;
+	if (chance(h, 50)) {
+		world_stage(w, 1 + below(h, w->n_writes));
+	} else if (chance(h, 70)) {
+		world_commit_staged(w);
+	} else {
+		world_unstage(w);
+		/* Two refusals in a row would hold the offset for good. */
+		if (w->commands[w->writes[i].command].n_refused == 0 && chance(h, 15))
+			world_write_done(w, i, "refused");
+	}
 }
 
 static void one_step(struct history *h)
@@ -163,9 +265,13 @@ static void one_step(struct history *h)
 		write_something(h);
 	else if (dice < 75 && w->n_marks > 0)
 		world_mark(w);
-	else if (dice < 77)
+	else if (dice < 80)
+		answer_look(h);
+	else if (dice < 82)
 		lose_partition(h);
-	else if (dice < 78)
+	else if (dice < 83)
+		crash(h);
+	else if (dice < 84)
 		world_position(w, 0, ++h->next_offset[0]);
 	else
 		world_elapse(w, (int64_t)below(h, chance(h, 10) ? 20000 : 200));
@@ -178,12 +284,16 @@ static void end_well(struct history *h)
 
 	w->marks_by_hand = false;
 	w->writes_by_hand = false;
+	w->looks_by_hand = false;
 	w->latency_us = 1000;
+	world_unstage(w);
 	for (int32_t i = 0; i < PARTITIONS; i++) {
-		if (w->partitions[i].is_revoking)
+		if (w->partitions[i].is_revoking) {
+			decide_posts(h, i);
 			world_forget(w, i);
+		}
 		if (!w->partitions[i].is_owned)
-			world_assign(w, i, PARTITIONS, PARTITIONS);
+			take_over(h, i);
 	}
 	/* An event that changes nothing lets the world settle what waits for its hand. */
 	world_position(w, 0, 0);
@@ -201,6 +311,7 @@ static uint64_t run(uint64_t seed)
 	world_assign(&h.world, 1, 2, 2);
 	h.world.marks_by_hand = chance(&h, 30);
 	h.world.writes_by_hand = chance(&h, 50);
+	h.world.looks_by_hand = chance(&h, 50);
 	for (unsigned i = 0; i < STEPS; i++)
 		one_step(&h);
 	end_well(&h);

@@ -167,9 +167,10 @@ static void take_marks(struct world *w, const struct effects *f)
 {
 	for (size_t i = 0; i < f->n_marks; i++) {
 		w->marks = more(w->marks, w->n_marks, sizeof(*w->marks));
-		w->marks[w->n_marks++] =
-		    (struct world_mark){ f->marks[i].invite_id, f->marks[i].partition, w->steps,
-			                 w->now };
+		w->marks[w->n_marks++] = (struct world_mark){ .invite_id = f->marks[i].invite_id,
+			                                      .partition = f->marks[i].partition,
+			                                      .step = w->steps,
+			                                      .at = w->now };
 		oracle_mark(w);
 	}
 }
@@ -185,8 +186,9 @@ static void take_looks(struct world *w, const struct effects *f)
 		*look = (struct world_look){ .id = effect->look_id, .kind = effect->kind };
 		snprintf(look->call, sizeof(look->call), "%.*s", (int)effect->call_id.size,
 		         effect->call_id.data);
+		look->partition = partition_of(look->call);
 		w->n_looked[look->kind]++;
-		oracle_look(w, look, partition_of(look->call));
+		oracle_look(w, look);
 	}
 }
 
@@ -470,6 +472,10 @@ void world_forget(struct world *w, int32_t partition)
 			w->writes[i].is_late = true;
 			w->writes[i].is_staged = false;
 		}
+	for (size_t i = 0; i < w->n_marks; i++)
+		w->marks[i].is_late |= w->marks[i].partition == partition;
+	for (size_t i = 0; i < w->n_looks; i++)
+		w->looks[i].is_late |= w->looks[i].partition == partition;
 	lose(w, partition);
 	world_happen(w, (struct event){ .type = EVENT_FORGET, .partition = partition });
 }
@@ -613,7 +619,11 @@ static bool happens_next(struct world *w, instant_t end)
 		return false;
 	if (!instant_before(alarm, answer)) {
 		w->now = instant_max(w->now, answer);
-		world_accept_post(w, post);
+		/* What became of an orphan was decided when its partition was lost. */
+		if (post->is_orphan)
+			world_fail(w, ANSWER_BROKEN);
+		else
+			world_accept_post(w, post);
 		return true;
 	}
 	if (instant_is_never(alarm))

@@ -30,7 +30,7 @@ struct world_command {
 	wall_t timestamp;
 	const char *reply_topic_header; /* Borrowed */
 	bool is_redriven;
-	bool is_high, resends;
+	bool is_high, resends, has_id;
 	bool is_repeat; /* Its commandId came before: it is not sent */
 	bool is_void;   /* The engine does not take it, or another record has its offset now */
 	bool is_gone;   /* No engine has it: its partition was forgotten, or its record not read */
@@ -50,6 +50,7 @@ struct world_command {
 struct world_mark {
 	uint64_t invite_id;
 	int32_t partition;
+	bool is_late; /* Its partition was forgotten */
 	unsigned step;
 	instant_t at;
 };
@@ -77,6 +78,8 @@ struct world_write {
 struct world_look {
 	uint64_t id;
 	enum look_kind kind;
+	int32_t partition;
+	bool is_late; /* Its partition was forgotten */
 	char call[40];
 };
 

@@ -92,10 +92,38 @@ static bool went_at_once(const struct engine *e, const struct job *job)
 		const struct result *result = &job->results[i];
 
 		if (result->delivery != DELIVERY_DOUBT || result->is_alone ||
+		    (job->n_results > 1 &&
+		     job->command->participants[i].kind != PARTICIPANT_PLAIN) ||
 		    result->was_accepted != job->results[0].was_accepted)
 			return false;
 	}
 	return job->n_results <= e->policy->batch_max;
+}
+
+/* True when another command may have brought about what it asks for as well. */
+static bool may_be_another(const struct job *job, const struct invited_entry *entry)
+{
+	const struct job *other;
+
+	if (entry->offset == job->entry.offset)
+		return false;
+	other = (const struct job *)ledger_find(&job->partition->ledger, entry->offset);
+	return !other || other->state != JOB_QUEUED || job_is_started(other);
+}
+
+/* A caller's context proves something when one request alone had it. */
+static bool is_context_unique(const struct look *l, const struct job *job)
+{
+	const struct invited *invited = &job->partition->invited;
+	const struct invited_entry *entry;
+	size_t at = 0;
+
+	if (!l->has_one_request)
+		return false;
+	while ((entry = invited_context(invited, job->command, &at)) != NULL)
+		if (may_be_another(job, entry))
+			return false;
+	return true;
 }
 
 /* True when an operation is found; it is in e->operation then. */
@@ -107,7 +135,7 @@ static bool find_operation(const struct look *l, const struct job *job, size_t i
 
 	buffer_clear(&e->operation);
 	if (command->has_context)
-		return l->has_one_request &&
+		return is_context_unique(l, job) &&
 		       evidence_find_context(l->evidence,
 		                             command_text(command, command->client_context),
 		                             e->policy->graph_url, call_id, &e->operation);
@@ -130,33 +158,35 @@ static int16_t keep_operation(struct engine *e, struct job *job)
 	return index;
 }
 
-/* An identity that the call has invited more than once proves nothing by being on the roster. */
-static bool is_invited_before(const struct call *call, const struct job *job, size_t index)
+/* True when the participant stands more than once in its command. */
+static bool is_repeated(const struct job *job, size_t index)
 {
-	const struct participant *p = &job->command->participants[index];
-	struct bytes identity = command_text(job->command, p->identity);
+	const struct command *command = job->command;
+	struct bytes identity = command_text(command, command->participants[index].identity);
 
-	for (const struct job *other = call_first(call); other; other = call_after(call, other)) {
-		for (size_t i = 0; i < other->n_results; i++) {
-			const struct participant *q = &other->command->participants[i];
-
-			if (other == job && i == index)
-				return false;
-			if (bytes_equal(identity, command_text(other->command, q->identity)))
-				return true;
-		}
-	}
+	for (size_t i = 0; i < job->n_results; i++)
+		if (i != index &&
+		    bytes_equal(identity, command_text(command, command->participants[i].identity)))
+			return true;
 	return false;
 }
 
 static bool is_on_roster(const struct look *l, const struct job *job, size_t index)
 {
-	const struct participant *p = &job->command->participants[index];
+	const struct command *command = job->command;
+	const struct participant *p = &command->participants[index];
+	const struct invited *invited = &job->partition->invited;
+	const struct invited_entry *entry;
+	size_t at = 0;
 
-	if (p->kind == PARTICIPANT_REPLACE || p->kind == PARTICIPANT_MOVE)
+	if (p->kind == PARTICIPANT_REPLACE || p->kind == PARTICIPANT_MOVE ||
+	    is_repeated(job, index) ||
+	    !evidence_has_identity(l->evidence, command_text(command, p->identity)))
 		return false;
-	return evidence_has_identity(l->evidence, command_text(job->command, p->identity)) &&
-	       !is_invited_before(l->call, job, index);
+	while ((entry = invited_identity(invited, command, index, &at)) != NULL)
+		if (may_be_another(job, entry))
+			return false;
+	return true;
 }
 
 static void look_up(const struct look *l, struct job *job, size_t index)

@@ -102,6 +102,13 @@ static enum history_verdict note_id(struct engine *e, struct partition *p,
 	return verdict;
 }
 
+static void note_invited(struct engine *e, struct partition *p, const struct command *command,
+                         int64_t offset)
+{
+	if (!invited_note(&p->invited, command, offset, ledger_frontier(&p->ledger)))
+		e->effects.out_of_memory = true;
+}
+
 static void enqueue(struct engine *e, struct partition *p, struct job *job)
 {
 	const struct command *command = job->command;
@@ -112,6 +119,7 @@ static void enqueue(struct engine *e, struct partition *p, struct job *job)
 		e->effects.out_of_memory = true;
 		return;
 	}
+	note_invited(e, p, command, job->entry.offset);
 	if (begun && begun->state != MAP_NEW && e->policy->exactly_once)
 		doubt_inherit(e, job, begun);
 	trace(e, "p%d@%lld: %s gets %zu participant%s%s", p->number, (long long)job->entry.offset,
@@ -180,7 +188,7 @@ static void learn_topic(struct engine *e, struct bytes topic)
 		buffer_append_bytes(&e->topic, topic);
 }
 
-/* A record that has its reply: only its commandId still counts. */
+/* A record that has its reply: only its commandId and whom it invited still count. */
 static void remember(struct engine *e, struct partition *p, const struct record *record)
 {
 	struct command *command;
@@ -189,7 +197,8 @@ static void remember(struct engine *e, struct partition *p, const struct record 
 
 	switch (command_parse(e->policy, record, &e->scratch, &command, &fault)) {
 	case COMMAND_VALID:
-		note_id(e, p, command, record, &first);
+		if (note_id(e, p, command, record, &first) == HISTORY_NEW)
+			note_invited(e, p, command, record->offset);
 		break;
 	case COMMAND_REJECTED:
 		break;

@@ -105,6 +105,8 @@ struct partition *partition_new(struct engine *e, const struct event_offer *offe
 /* A participant whose answer is known, so that it need not be looked for. */
 static bool is_settled(const struct result *result)
 {
+	if (result->delivery == DELIVERY_DOUBT)
+		return result->was_accepted;
 	return result->delivery == DELIVERY_DONE &&
 	       (result->status == STATUS_ACCEPTED || result->status == STATUS_RECONCILED ||
 	        result->status == STATUS_FAILED);

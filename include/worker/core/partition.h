@@ -5,6 +5,7 @@
 #include "worker/core/call.h"
 #include "worker/core/event.h"
 #include "worker/core/history.h"
+#include "worker/core/invited.h"
 #include "worker/core/ledger.h"
 #include "worker/core/map.h"
 
@@ -27,6 +28,7 @@ struct partition {
 	    inherited;  /* What the owner before committed; records come again from its base */
 	bool had_owner; /* Somebody has sent from here before */
 	struct history history;
+	struct invited invited;
 	struct call *calls; /* Owned */
 	uint32_t n_active;  /* Jobs of which a part was sent, or that are being replied to */
 };

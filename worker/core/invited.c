@@ -1,0 +1,107 @@
+/* Who was asked for by whom: see invited.h. */
+#include "worker/core/invited.h"
+
+#include <stdlib.h>
+
+#define FIRST_CAPACITY 64
+
+enum kind { KIND_IDENTITY = 'i', KIND_CONTEXT = 'c' };
+
+void invited_init(struct invited *v, size_t limit)
+{
+	*v = (struct invited){ .limit = limit };
+}
+
+void invited_close(struct invited *v)
+{
+	free(v->entries);
+	*v = (struct invited){ 0 };
+}
+
+/* FNV-1a, 64 bits. */
+static uint64_t hash_more(uint64_t hash, struct bytes text)
+{
+	for (size_t i = 0; i < text.size; i++)
+		hash = (hash ^ (unsigned char)text.data[i]) * UINT64_C(0x100000001b3);
+	return hash;
+}
+
+static uint64_t hash_of(const struct command *command, enum kind kind, struct span span)
+{
+	const char separator[] = { '\0', (char)kind };
+	uint64_t hash = UINT64_C(0xcbf29ce484222325);
+
+	hash = hash_more(hash, command_text(command, command->call_id));
+	hash = hash_more(hash, (struct bytes){ separator, sizeof(separator) });
+	return hash_more(hash, command_text(command, span));
+}
+
+/* Forget what is too far behind 'frontier', and move the rest to the front when it is the smaller
+ * part. */
+static void drop_old(struct invited *v, int64_t frontier)
+{
+	while (v->first < v->n && v->entries[v->first].offset < frontier &&
+	       (uint64_t)(frontier - v->entries[v->first].offset) > v->limit)
+		v->first++;
+	if (v->first <= v->n / 2)
+		return;
+	v->n -= v->first;
+	memmove(v->entries, v->entries + v->first, v->n * sizeof(*v->entries));
+	v->first = 0;
+}
+
+static bool add(struct invited *v, uint64_t hash, int64_t offset)
+{
+	if (v->n == v->capacity) {
+		size_t capacity = v->capacity ? v->capacity * 2 : FIRST_CAPACITY;
+		struct invited_entry *entries = realloc(v->entries, capacity * sizeof(*entries));
+
+		if (!entries)
+			return false;
+		v->entries = entries;
+		v->capacity = capacity;
+	}
+	v->entries[v->n++] = (struct invited_entry){ .hash = hash, .offset = offset };
+	return true;
+}
+
+bool invited_note(struct invited *v, const struct command *command, int64_t offset,
+                  int64_t frontier)
+{
+	drop_old(v, frontier);
+	if (command->has_context &&
+	    !add(v, hash_of(command, KIND_CONTEXT, command->client_context), offset))
+		return false;
+	for (size_t i = 0; i < command->n_participants; i++) {
+		struct span identity = command->participants[i].identity;
+
+		if (!add(v, hash_of(command, KIND_IDENTITY, identity), offset))
+			return false;
+	}
+	return true;
+}
+
+static const struct invited_entry *next(const struct invited *v, uint64_t hash, size_t *at)
+{
+	if (*at < v->first)
+		*at = v->first;
+	while (*at < v->n) {
+		const struct invited_entry *entry = &v->entries[(*at)++];
+
+		if (entry->hash == hash)
+			return entry;
+	}
+	return NULL;
+}
+
+const struct invited_entry *invited_identity(const struct invited *v, const struct command *command,
+                                             size_t index, size_t *at)
+{
+	return next(v, hash_of(command, KIND_IDENTITY, command->participants[index].identity), at);
+}
+
+const struct invited_entry *invited_context(const struct invited *v, const struct command *command,
+                                            size_t *at)
+{
+	return next(v, hash_of(command, KIND_CONTEXT, command->client_context), at);
+}
