@@ -49,6 +49,12 @@ void limiter_retune(struct limiter *l, double rate, uint32_t burst, instant_t no
 	limiter_init(l, rate, burst, (uint32_t)tokens, now);
 }
 
+void limiter_empty(struct limiter *l, instant_t now)
+{
+	l->credit_ns = 0;
+	l->refilled = now;
+}
+
 bool limiter_take(struct limiter *l, instant_t now)
 {
 	int64_t credit = credit_at(l, now);

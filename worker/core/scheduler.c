@@ -196,8 +196,7 @@ void scheduler_share(struct engine *e, uint32_t owned, uint32_t total)
 
 void scheduler_spend(struct engine *e)
 {
-	limiter_init(&e->application.limiter, e->policy->application_rate,
-	             e->policy->application_burst, 0, e->now);
+	limiter_empty(&e->application.limiter, e->now);
 }
 
 void scheduler_hold(struct engine *e, instant_t until, enum reason reason)

@@ -31,6 +31,9 @@ void limiter_retune(struct limiter *l, double rate, uint32_t burst, instant_t no
 /* Take one token. False, leaving the bucket untouched, when there is none. */
 bool limiter_take(struct limiter *l, instant_t now);
 
+/* Take all that is there. */
+void limiter_empty(struct limiter *l, instant_t now);
+
 /* Earliest instant at which limiter_take() can succeed; not after 'now' when it can already. */
 instant_t limiter_ready_at(const struct limiter *l, instant_t now);
 
