@@ -7,7 +7,8 @@
  *
  * RECORD is {"key": HEX or null, "value": HEX, "headers": [[HEX, HEX or null], …], "timestamp":
  * milliseconds}. Answers are given to requests in turn, with "repeat" the last one for ever; when
- * they run out, Graph accepts. */
+ * they run out, Graph accepts. A run's "operations" and "roster" (HEX) are what Graph answers when
+ * it is asked for them. */
 #include "contract/hex.h"
 #include "contract/world.h"
 #include "worker/base/log.h"
@@ -132,8 +133,10 @@ static json_t *parse(const json_t *request)
 
 /* What one run shows. */
 struct run {
-	const json_t *answers; /* Borrowed */
-	struct buffer memory;  /* Bodies of the answers */
+	const json_t *answers; /* Borrowed, as are the next two */
+	const json_t *operations;
+	const json_t *roster;
+	struct buffer memory; /* Bodies of the answers */
 	json_t *posts;
 	json_t *writes;
 	struct buffer trace;
@@ -186,6 +189,18 @@ static void on_post(void *owner, const struct effect_post *post, struct answer *
 	};
 }
 
+static void on_look(void *owner, const struct effect_look *look, struct answer *ret)
+{
+	struct run *run = owner;
+	const json_t *body = look->kind == LOOK_ROSTER ? run->roster : run->operations;
+
+	*ret = (struct answer){
+		.progress = ANSWER_COMPLETE,
+		.http_status = 200,
+		.body = take_hex(&run->memory, body),
+	};
+}
+
 static json_t *show_headers(const struct effect_write *write)
 {
 	json_t *list = json_array();
@@ -222,10 +237,12 @@ static void on_trace(void *owner, struct bytes lines)
 static json_t *run_engine(const json_t *request)
 {
 	struct run run = { .answers = json_object_get(request, "answers"),
+		           .operations = json_object_get(request, "operations"),
+		           .roster = json_object_get(request, "roster"),
 		           .posts = json_array(),
 		           .writes = json_array(),
 		           .repeat = json_is_true(json_object_get(request, "repeat")) };
-	const struct world_hooks hooks = { &run, on_post, on_write, on_trace };
+	const struct world_hooks hooks = { &run, on_post, on_look, on_write, on_trace };
 	const json_t *records = json_object_get(request, "records");
 	struct policy policy = make_policy(request);
 	struct world *world = world_new(&policy, &hooks);

@@ -67,6 +67,9 @@ def command_record(command, **options):
     return record(command["callId"], json.dumps(command), **options)
 
 
+NOTHING = b'{"value":[]}'
+
+
 class Probe:
     """Ask with parse(), run(), quote() and tables()."""
 
@@ -92,10 +95,12 @@ class Probe:
         answer = self.ask("parse", record=one)
         return answer["valid"], answer["reason"], from_hex(answer["message"]).decode()
 
-    def run(self, records, answers=(), repeat=False):
-        """`answers` are given in turn, the last one for ever when `repeat`; then Graph accepts."""
+    def run(self, records, answers=(), repeat=False, operations=NOTHING, roster=NOTHING):
+        """`answers` are given in turn, the last one for ever when `repeat`; then Graph accepts.
+        `operations` and `roster`: what Graph answers when it is asked for them."""
         shown = [{**one, "body": to_hex(one.get("body", b""))} for one in answers]
-        result = self.ask("run", records=list(records), answers=shown, repeat=repeat)
+        result = self.ask("run", records=list(records), answers=shown, repeat=repeat,
+                          operations=to_hex(operations), roster=to_hex(roster))
         assert result["quiet"], "the engine does not come to rest"
         writes = [
             Written(one["kind"], one["topic"], from_hex(one["key"]), from_hex(one["value"]),

@@ -105,9 +105,9 @@ def run_bad(request, probe):
     """One bad record between two good ones."""
     value, code, path, expected = BAD[request.param]
     value = encoded(value)
-    good = record(b"a-call", command(commandId="good"))
+    before, after = (record(b"a-call", command(commandId=name)) for name in ("before", "after"))
     bad = record(b"a-call", value if value is not None else b"", HEADERS)
-    return probe.run([good, bad, good]), value or b"", code, path, expected
+    return probe.run([before, bad, after]), value or b"", code, path, expected
 
 
 def test_bad_input_is_answered_and_stops_nothing(run, reply_schema):

@@ -106,11 +106,51 @@ def test_participants_that_differ_make_a_partial_reply(probe, reply_schema):
     assert reply["error"]["code"] == "refused"
 
 
+LOST = {"progress": "broken", "problem": "reset"}
+
+
+def test_what_graph_shows_among_its_operations_is_reconciled(probe, reply_schema):
+    found = {"id": "42", "status": "Completed", "clientContext": "mine"}
+    reply = reply_to(probe, reply_schema, command_record(plain("a", clientContext="mine")), LOST,
+                     operations=json.dumps({"value": [found]}))
+    assert (reply["status"], reply["evidence"]) == ("reconciled", "operation")
+    assert reply["operations"][0]["id"] == "42"
+    assert reply["participants"] == [
+        {"index": 0, "status": "reconciled", "operation": 0, "error": None}]
+
+
+def test_who_is_on_the_roster_is_reconciled(probe, reply_schema):
+    person = {"info": {"identity": {"user": {"id": "a"}}}}
+    reply = reply_to(probe, reply_schema, command_record(plain("a")), LOST,
+                     roster=json.dumps({"value": [person]}))
+    assert (reply["status"], reply["evidence"]) == ("reconciled", "roster")
+    assert reply["operations"] == []
+
+
+def test_the_same_command_again_is_a_duplicate_of_the_first(probe, reply_schema):
+    run = probe.run([command_record(plain(commandId="one"))] * 2)
+    first, second = (written.json() for written in run.replies)
+    reply_schema.validate(second)
+    assert (first["status"], second["status"]) == ("accepted", "duplicate")
+    assert second["duplicateOf"] == first["source"]
+    assert len(run.posts) == 1
+
+
+def test_another_command_with_the_same_id_is_rejected(probe, reply_schema):
+    run = probe.run([command_record(plain(user, commandId="one")) for user in "ab"])
+    (reply,) = [one.json() for one in run.replies if one.json()["status"] == "rejected"]
+    reply_schema.validate(reply)
+    assert (reply["error"]["code"], "offset 0" in reply["error"]["message"]) == ("reused-id", True)
+    assert len(run.posts) == 1
+
+
 def test_every_code_and_status_of_the_schema_was_shown(reply_schema):
     codes = {code for _, _, code in ENDINGS.values()} | set(REJECTED) | set(EXPIRED)
+    codes.add("reused-id")
     schema = reply_schema.schema
     assert codes - {None} == set(schema["definitions"]["error"]["properties"]["code"]["enum"])
-    statuses = {status for _, status, _ in ENDINGS.values()} | {"rejected", "expired", "partial"}
+    statuses = {status for _, status, _ in ENDINGS.values()} | {
+        "rejected", "expired", "partial", "reconciled", "duplicate"}
     assert statuses == set(schema["properties"]["status"]["enum"])
 
 

@@ -64,11 +64,20 @@ static void arm(struct world *w, const struct effect_alarm *effect)
 	w->alarms[i] = (struct alarm){ effect->id, effect->at };
 }
 
+static void note_stored(struct world *w, int32_t partition)
+{
+	struct buffer text;
+
+	buffer_init(&text, MAP_TEXT_MAX);
+	CHECK(engine_map(w->engine, partition, false, &w->stored, &text));
+	buffer_close(&text);
+}
+
 static void perform(struct world *w, const struct effects *effects)
 {
 	CHECK(!effects->out_of_memory);
 	for (size_t i = 0; i < effects->n_marks; i++)
-		expect(w, EVENT_MARKED)->event.invite_id = effects->marks[i];
+		expect(w, EVENT_MARKED)->event.invite_id = effects->marks[i].invite_id;
 	for (size_t i = 0; i < effects->n_posts; i++) {
 		struct pending *pending = expect(w, EVENT_ANSWER);
 
@@ -85,8 +94,14 @@ static void perform(struct world *w, const struct effects *effects)
 	}
 	for (size_t i = 0; i < effects->n_alarms; i++)
 		arm(w, &effects->alarms[i]);
-	for (size_t i = 0; i < effects->n_stores; i++)
-		w->stored = effects->stores[i].offset;
+	for (size_t i = 0; i < effects->n_looks; i++) {
+		struct pending *pending = expect(w, EVENT_EVIDENCE);
+
+		pending->event.evidence.look_id = effects->looks[i].look_id;
+		w->hooks->on_look(w->hooks->owner, &effects->looks[i], &pending->answer);
+	}
+	for (size_t i = 0; i < effects->n_touches; i++)
+		note_stored(w, effects->touches[i]);
 	if (effects->trace.size > 0 && w->hooks->on_trace)
 		w->hooks->on_trace(w->hooks->owner, buffer_bytes(&effects->trace));
 }
@@ -100,10 +115,9 @@ static void step(struct world *w, struct event *event)
 
 struct world *world_new(const struct policy *policy, const struct world_hooks *hooks)
 {
-	static const int32_t partition = 0;
+	static const struct event_offer offer = { .offset = -1 };
 	struct world *w = calloc(1, sizeof(*w));
-	struct event event = { .type = EVENT_ASSIGN,
-		               .assign = { .partitions = &partition, 1, 1, 1 } };
+	struct event event = { .type = EVENT_ASSIGN, .assign = { &offer, 1, 1, 1 } };
 
 	CHECK(w);
 	w->hooks = hooks;
@@ -144,6 +158,8 @@ static bool advance(struct world *w)
 
 		if (pending.event.type == EVENT_ANSWER)
 			pending.event.answer.answer = &pending.answer;
+		if (pending.event.type == EVENT_EVIDENCE)
+			pending.event.evidence.answer = &pending.answer;
 		step(w, &pending.event);
 		return true;
 	}

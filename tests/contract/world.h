@@ -13,6 +13,8 @@ struct world_hooks {
 	void *owner;
 	/* What Graph answers to a request. What '*ret' borrows lives as long as the world. */
 	void (*on_post)(void *owner, const struct effect_post *post, struct answer *ret);
+	/* What Graph answers when it is asked for traces of what was sent; '*ret' likewise. */
+	void (*on_look)(void *owner, const struct effect_look *look, struct answer *ret);
 	/* A reply or dead letter; NULL, or why the broker refuses it. */
 	const char *(*on_write)(void *owner, const struct effect_write *write);
 	void (*on_trace)(void *owner, struct bytes lines);
