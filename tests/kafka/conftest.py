@@ -15,6 +15,7 @@ os.environ.setdefault("GRAPH_SIMULATOR", os.environ["WORKER_BIN"] + "/graph-simu
 
 # pylint: disable=wrong-import-position
 from broker import Broker
+from deliveries import EXACTLY_ONCE
 from kafka_client import Commands, Reader
 from simulator import Simulator
 from witness import assert_valid
@@ -57,7 +58,13 @@ def topics(broker):
 
 
 @pytest.fixture
-def pipeline(broker, graph, topics, tmp_path):
+def delivery(request):
+    """The promise of the test's workers; see deliveries.py for tests of another, or of both."""
+    return getattr(request, "param", EXACTLY_ONCE)
+
+
+@pytest.fixture
+def pipeline(broker, graph, topics, delivery, tmp_path):
     """All that a test needs: commands in, replies and dead letters out, and workers on demand.
 
     pipeline.worker(section={option: value} …) makes a worker, not yet started, for these topics.
@@ -65,7 +72,7 @@ def pipeline(broker, graph, topics, tmp_path):
     """
     workers = []
     group = f"group-{topics['commands']}"
-    ours = {"topics": topics, "consumer": {"group": group}}
+    ours = {"delivery": delivery, "topics": topics, "consumer": {"group": group}}
 
     def make_worker(**extra):
         config = configuration(broker.bootstrap, graph.graph_url, graph.http_url, ours)
@@ -81,6 +88,7 @@ def pipeline(broker, graph, topics, tmp_path):
         graph=graph,
         topics=topics,
         group=group,
+        delivery=delivery,
         worker=make_worker,
         commands=commands,
         replies=replies,
