@@ -336,6 +336,7 @@ static void a_partition_that_comes_back_starts_afresh(void **state)
 	struct world *w = *state;
 
 	at_once(w);
+	w->policy.exactly_once = false;
 	world_command(w, 7, "call-a", "ann");
 	world_forget(w, 0);
 	world_assign(w, 0, 1, 1);

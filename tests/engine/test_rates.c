@@ -204,9 +204,9 @@ static void a_call_met_right_after_a_takeover_starts_without_a_token(void **stat
 		                  .partition = 1, .offset = 5 + i, .call = "p1-a", .who = "ann" });
 	for (int64_t i = 0; i < 3; i++)
 		world_command(w, i, "call-b", "bob");
-	world_elapse(w, 0);
+	world_elapse(w, 1);
 	assert_int_equal(w->n_posts, 3);
-	world_elapse(w, 99);
+	world_elapse(w, 98);
 	assert_int_equal(w->n_posts, 3);
 	world_elapse(w, 1);
 	assert_int_equal(w->n_posts, 4);
