@@ -7,6 +7,8 @@ import signal
 import threading
 import time
 
+from confluent_kafka import Consumer, TopicPartition
+
 from broker import Broker
 from history import SETTINGS, History
 from kafka_client import Commands
@@ -22,8 +24,8 @@ RATE, BURST = 25, 5
 # defaults do: lease < session, settle covers lease and request.
 TIMES = {
     "consumer": {"session_timeout": "3s"},
-    "graph": {"timeout": "1500ms"},
-    "retry": {"settle": "3s", "base": "100ms"},
+    "graph": {"timeout": "1500ms", "connect_timeout": "1s"},
+    "retry": {"settle": "4s", "base": "100ms"},
     "rate": {"call": RATE, "call_burst": BURST},
     "drain": {"timeout": "10s"},
 }
@@ -82,6 +84,10 @@ class Member:
     def stop(self):
         self.stopped_at = now_us()
         self.worker.signal(signal.SIGSTOP)
+
+    def note_stop(self):
+        """It was stopped by something else."""
+        self.stopped_at = now_us()
 
     def resume(self):
         self.worker.signal(signal.SIGCONT)
@@ -153,6 +159,12 @@ class Load:
             return {"identity": {"user": {"id": user}}, "replacesCallId": "call-replaced"}
         return {"identity": {"user": {"id": user}}}
 
+    def call(self):
+        """One in six commands is for one of a few busy calls; a call in doubt holds up what is
+        behind it, so most calls are many."""
+        busy = self.random.random() < 1 / 6
+        return self.random.randrange(self.calls // 50 + 1 if busy else self.calls)
+
     def make(self):
         """The next command; some repeat an earlier one, some are split, some are not valid."""
         dice = self.random.random()
@@ -162,7 +174,7 @@ class Load:
         size = self.random.choice((1, 1, 1, 1, 2, 3)) if dice > 0.03 else 12
         command = {
             "commandId": f"id-{self.count}",
-            "callId": f"call-{self.random.randrange(self.calls)}",
+            "callId": f"call-{self.call()}",
             "participants": [self.participant(place) for place in range(size)],
         }
         if dice > 0.99:
@@ -205,6 +217,7 @@ class Rig:
     def __init__(self, directory, workers=2, partitions=6, config=None, env=None, **options):
         self.directory = pathlib.Path(directory)
         self.tag = options.pop("tag", "u")
+        self.partitions = partitions
         self.faults = []
         self.open_faults = []
         self.lock = threading.Lock()
@@ -283,11 +296,29 @@ class Rig:
                  "end_us": end_us or now_us()}
             )
 
-    def start(self):
+    def start_all(self):
+        """Without waiting for any."""
         for member in self.members:
             member.start()
+
+    def start(self):
+        self.start_all()
         for member in self.members:
             self.wait_ready(member)
+
+    def join_one_more(self):
+        """A further worker, so that the others must give partitions back."""
+        member = Member(self, f"worker-{len(self.members) + 1}", self.config)
+        self.members.append(member)
+        return member.start()
+
+    def forget_maps(self):
+        """What a person does who moves the group: offsets without maps, while nobody is there."""
+        settings = {"bootstrap.servers": self.broker.bootstrap, "group.id": self.group}
+        consumer = Consumer({**settings, "enable.auto.commit": False})
+        places = [TopicPartition(self.topics["commands"], n, 1) for n in range(self.partitions)]
+        consumer.commit(offsets=places, asynchronous=False)
+        consumer.close()
 
     @staticmethod
     def wait_ready(member, seconds=40):
