@@ -12,6 +12,9 @@ void world_step(struct world *w, struct event event);
 /* The same, and what the world does by itself then. */
 void world_happen(struct world *w, struct event event);
 
+/* The request that is open for the longest time, or NULL. */
+struct world_post *world_first_open(struct world *w);
+
 /* No engine has the command any more; what is stored of it stays. */
 void world_lose_command(struct world_command *c);
 
