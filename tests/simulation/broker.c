@@ -140,6 +140,8 @@ static void remove_member(struct world *w, unsigned slot, const char *why)
 			b->partitions[p].owner = -1;
 }
 
+static void beat(struct world *w, unsigned slot, int64_t at_us);
+
 static void session_ends(struct world *w, const struct task *task)
 {
 	unsigned slot = (unsigned)task->a;
@@ -147,6 +149,11 @@ static void session_ends(struct world *w, const struct task *task)
 
 	if (!m->is_present || !m->is_silent || m->id != (uint64_t)task->b || m->beat_us != task->c)
 		return;
+	/* Who waits for the others has no session that could end. */
+	if (w->broker.is_rebalancing && m->is_joined) {
+		beat(w, slot, w->now_us);
+		return;
+	}
 	remove_member(w, slot, "has no session any more");
 	if (count_present(&w->broker) > 0 && !w->broker.is_rebalancing)
 		rebalance(w);
@@ -194,6 +201,12 @@ static enum broker_error check_caller(const struct broker *b, const struct broke
 	if (error == BROKER_OK && caller->generation != b->generation)
 		error = BROKER_ILLEGAL_GENERATION;
 	return error;
+}
+
+void broker_wake(struct world *w, unsigned slot)
+{
+	w->broker.members[slot].is_silent = false;
+	w->broker.members[slot].beat_us = w->now_us;
 }
 
 enum broker_error broker_beat(struct world *w, const struct broker_caller *caller)

@@ -100,6 +100,9 @@ int64_t broker_append(struct world *w, int32_t partition, int command, unsigned 
 /* The slot's heartbeats end; the last one came at 'last_beat_us'. */
 void broker_fall_silent(struct world *w, unsigned slot, int64_t last_beat_us);
 
+/* It waits to be given partitions, and its connection stands again. */
+void broker_wake(struct world *w, unsigned slot);
+
 /* It beats (again). Not OK when the member is not known any more. */
 enum broker_error broker_beat(struct world *w, const struct broker_caller *caller);
 

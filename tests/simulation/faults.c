@@ -10,12 +10,16 @@ static int64_t choose_length(struct world *w)
 	                         : world_between(w, 1000000, 40000000);
 }
 
+static void start_after(struct world *w, unsigned worker, int64_t delay_us);
+
 static void start(struct world *w, const struct task *task)
 {
 	struct shell *s = w->shells[task->a];
 
 	if (!s->is_up)
 		shell_start(s);
+	else if (s->is_leaving)
+		start_after(w, s->number, DRAIN_US);
 }
 
 static void start_after(struct world *w, unsigned worker, int64_t delay_us)

@@ -420,9 +420,12 @@ void member_check(struct shell *s)
 	struct broker_caller caller = shell_caller(s);
 	enum broker_error error;
 
-	if (w->now_us < s->cut_us || shell_is_paused(s) || s->client == CLIENT_OUT ||
-	    s->client == CLIENT_JOINING)
+	if (w->now_us < s->cut_us || shell_is_paused(s) || s->client == CLIENT_OUT)
 		return;
+	if (s->client == CLIENT_JOINING) {
+		broker_wake(w, s->number);
+		return;
+	}
 	error = broker_beat(w, &caller);
 	if (error == BROKER_OK && w->broker.is_rebalancing)
 		member_rebalance(w, s->number);
