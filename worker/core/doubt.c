@@ -246,6 +246,7 @@ static void settle_job(const struct look *l, struct job *job)
 		respond_job(l->e, job);
 	} else if (!job_is_started(job)) {
 		job->entry.state = LEDGER_NEW;
+		effects_touch(&l->e->effects, job->partition->number);
 		partition_deactivate(job);
 		partition_leave(job);
 	}

@@ -308,6 +308,7 @@ static void settle_batch(struct answered *a)
 			respond_job(a->e, job);
 		} else if (!job_is_started(job)) {
 			job->entry.state = LEDGER_NEW;
+			effects_touch(&a->e->effects, job->partition->number);
 			partition_deactivate(job);
 			partition_leave(job);
 		} else if (job_has_doubt(job)) {
