@@ -27,10 +27,9 @@ static void start_after(struct world *w, unsigned worker, int64_t delay_us)
 	world_after(w, delay_us, (struct task){ .run = start, .a = worker });
 }
 
-static void crash(struct world *w, const struct task *task)
+void faults_crash(struct world *w, unsigned worker, int64_t length_us)
 {
-	struct shell *s = w->shells[task->a];
-	int64_t length_us = choose_length(w);
+	struct shell *s = w->shells[worker];
 
 	if (!s->is_up)
 		return;
@@ -38,6 +37,11 @@ static void crash(struct world *w, const struct task *task)
 	world_tell(w, s, "crashes for %lld ms", (long long)length_us / 1000);
 	shell_crash(s);
 	start_after(w, s->number, length_us);
+}
+
+static void crash(struct world *w, const struct task *task)
+{
+	faults_crash(w, (unsigned)task->a, choose_length(w));
 }
 
 static void pause_ends(struct world *w, const struct task *task)

@@ -8,4 +8,7 @@
 /* The faults of the plan, and the starts of its workers. */
 void faults_schedule(struct world *w);
 
+/* A worker crashes now, unless it is down, and starts again after so long. */
+void faults_crash(struct world *w, unsigned worker, int64_t length_us);
+
 #endif

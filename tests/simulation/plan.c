@@ -99,3 +99,19 @@ void plan_make(struct plan *plan, uint64_t seed, enum mutant mutant)
 	choose_policy(plan, &r);
 	help_mutant(plan);
 }
+
+void plan_make_small(struct plan *plan, uint64_t seed)
+{
+	*plan = (struct plan){ .seed = seed,
+		               .workers = 2,
+		               .partitions = 1,
+		               .calls = 1,
+		               .commands = 3,
+		               .produce_us = 40000,
+		               .is_small = true };
+	plan->policy = policy_default();
+	plan->policy.max_age.us = 0;
+	plan->policy.batch_window.us = 0;
+	plan->policy.batch_max = 1;
+	plan->policy.history = 160;
+}

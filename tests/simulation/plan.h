@@ -30,6 +30,15 @@
 #define FAULTS_US   INT64_C(25000000)
 #define PATIENCE_US INT64_C(600000000)
 
+/* A crash of the small model: before the so-manieth task. */
+struct plan_crash {
+	uint64_t at_task; /* 0: none */
+	unsigned worker;
+	int64_t length_us;
+};
+
+#define PLAN_FORCED 2
+
 struct plan {
 	uint64_t seed;
 	enum mutant mutant;
@@ -40,8 +49,14 @@ struct plan {
 	unsigned commit_faults, transaction_faults, graph_faults; /* In 1,000 requests */
 	int64_t produce_us;                                       /* Commands are produced within */
 	unsigned gaps, splits, duplicates, resends, expiries, rejects; /* In 100 commands */
+	struct plan_crash forced[PLAN_FORCED];
+	bool is_small; /* One command of two requests and some of one, on one call and partition */
 	struct policy policy;
 };
+
+/* Two workers and three commands, without faults but for those that are forced; the seed gives the
+ * order of the messages. */
+void plan_make_small(struct plan *plan, uint64_t seed);
 
 /* The plan of a seed. */
 void plan_make(struct plan *plan, uint64_t seed, enum mutant mutant);

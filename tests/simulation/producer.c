@@ -67,6 +67,8 @@ static void write_new(struct world *w, struct told_command *command, size_t inde
 	bool is_split = percent(w, w->plan.splits);
 
 	command->n = is_split ? 2 + (unsigned)world_below(w, 6) : 1;
+	if (w->plan.is_small)
+		command->n = index == 0 ? 2 : 1;
 	if (percent(w, w->plan.rejects))
 		command->n = 0;
 	buffer_init(&out, TEXT_BYTES);

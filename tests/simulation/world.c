@@ -117,10 +117,22 @@ static void mix(struct world *w, int64_t value)
 	w->hash ^= w->hash >> 29;
 }
 
+static void crash_as_planned(struct world *w)
+{
+	w->n_run++;
+	for (size_t i = 0; i < PLAN_FORCED; i++)
+		if (w->plan.forced[i].at_task == w->n_run)
+			faults_crash(w, w->plan.forced[i].worker, w->plan.forced[i].length_us);
+}
+
 static void run_next(struct world *w)
 {
-	struct task task = pop(w);
-	struct shell *s = task.shell;
+	struct task task;
+	struct shell *s;
+
+	crash_as_planned(w);
+	task = pop(w);
+	s = task.shell;
 
 	if (s && task.life == s->life && s->is_up && task.at_us < s->resume_us) {
 		task.at_us = s->resume_us + world_between(w, 0, 3000);
@@ -151,7 +163,7 @@ static void run_tasks(struct world *w)
 
 	while (w->n_heap > 0 && w->heap[0].at_us <= limit_us && w->n_tasks < TASKS_MAX) {
 		run_next(w);
-		if (!is_done && world_is_done(w) && w->now_us > FAULTS_US) {
+		if (!is_done && world_is_done(w) && (w->plan.is_small || w->now_us > FAULTS_US)) {
 			is_done = true;
 			limit_us = w->now_us + AFTERMATH_US;
 		}

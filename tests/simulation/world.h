@@ -31,7 +31,7 @@ struct world {
 	struct random random;
 	int64_t now_us;
 	uint64_t hash; /* Of everything that happened, in order */
-	uint64_t n_tasks;
+	uint64_t n_tasks, n_run;
 	struct task *heap; /* Owned */
 	size_t n_heap, heap_capacity;
 	struct broker broker;
