@@ -42,7 +42,9 @@ struct world {
 	char request_id[64];
 	char problem[256];
 	instant_t sent_at;
-	bool inside; /* graph_invite() */
+	bool inside;    /* graph_invite() or graph_look() */
+	bool is_closed; /* The gate */
+	unsigned gates, looks;
 };
 
 static const struct hostile_step *next_step(void *owner, const struct hostile_turn *turn)
@@ -81,6 +83,22 @@ static void on_answer(void *owner, uint64_t id, const struct answer *answer)
 	uv_stop(&w->loop);
 }
 
+static void on_evidence(void *owner, uint64_t id, const struct answer *answer)
+{
+	struct world *w = owner;
+
+	w->looks++;
+	on_answer(owner, id, answer);
+}
+
+static bool on_gate(void *owner)
+{
+	struct world *w = owner;
+
+	w->gates++;
+	return !w->is_closed;
+}
+
 static void world_open(struct world *w, const struct hostile_step *steps, size_t n_steps)
 {
 	struct hostile_script script = { .owner = w, .step = next_step, .effect = on_effect };
@@ -92,6 +110,9 @@ static void world_open(struct world *w, const struct hostile_step *steps, size_t
 		                               .scope = "s",
 		                               .timeout = duration_ms(20000) };
 	struct graph_options options = { .timeout = duration_ms(20000) };
+	const struct graph_callbacks callbacks = {
+		.owner = w, .answered = on_answer, .evidence = on_evidence, .may_send = on_gate
+	};
 	char url[64];
 
 	*w = (struct world){ .steps = steps, .n_steps = n_steps };
@@ -105,7 +126,7 @@ static void world_open(struct world *w, const struct hostile_step *steps, size_t
 	assert_non_null(w->http);
 	w->token = token_new(w->http, &w->loop, &token_options, &w->log, &w->metrics, NULL);
 	assert_non_null(w->token);
-	w->graph = graph_new(w->http, w->token, &w->loop, &options, on_answer, w, NULL);
+	w->graph = graph_new(w->http, w->token, &w->loop, &options, &callbacks, NULL);
 	assert_non_null(w->graph);
 }
 
@@ -298,6 +319,64 @@ static void ends_in_silence_with_invites_in_every_state(void **state)
 	assert_int_equal(w.answers, 0);
 }
 
+static void look(struct world *w, uint64_t id, enum look_kind kind)
+{
+	const struct effect_look question = { .look_id = id,
+		                              .kind = kind,
+		                              .call_id = bytes_of("call~1") };
+
+	w->inside = true;
+	graph_look(w->graph, &question);
+	w->inside = false;
+}
+
+static void asks_for_the_operations_and_the_participants_of_a_call(void **state)
+{
+	static const char *const lines[] = {
+		[LOOK_OPERATIONS] = "GET /communications/calls/call~1/operations HTTP/1.1\r\n",
+		[LOOK_ROSTER] = "GET /communications/calls/call~1/participants HTTP/1.1\r\n",
+	};
+	struct hostile_step steps[] = { { .text = TOKEN_TEXT }, { .text = INVITE_TEXT } };
+	struct world w;
+
+	(void)state;
+	world_open(&w, steps, 2);
+	w.is_closed = true; /* Asking changes nothing: it needs no leave */
+	for (enum look_kind kind = LOOK_OPERATIONS; kind <= LOOK_ROSTER; kind++) {
+		look(&w, 5 + (uint64_t)kind, kind);
+		wait_for_answer(&w);
+		assert_ptr_equal(strstr(w.head, lines[kind]), w.head);
+		assert_non_null(strstr(w.head, "\r\nAuthorization: Bearer aaa\r\n"));
+		assert_string_equal(w.body, "");
+		assert_int_equal(w.id, 5 + (uint64_t)kind);
+		assert_int_equal(w.status, 200);
+	}
+	assert_int_equal(w.looks, 2);
+	assert_int_equal(w.gates, 0);
+	world_close(&w);
+}
+
+static void sends_nothing_when_the_gate_is_closed(void **state)
+{
+	struct hostile_step steps[] = { { .text = TOKEN_TEXT }, { .text = INVITE_TEXT } };
+	struct world w;
+
+	(void)state;
+	world_open(&w, steps, 2);
+	w.is_closed = true;
+	invite(&w, 1);
+	wait_for_answer(&w);
+	assert_int_equal(w.progress, ANSWER_NOT_SENT);
+	assert_int_equal(w.gates, 1);
+	assert_int_equal(w.invites, 0);
+	w.is_closed = false;
+	invite(&w, 2);
+	wait_for_answer(&w);
+	assert_int_equal(w.progress, ANSWER_COMPLETE);
+	assert_int_equal(w.invites, 1);
+	world_close(&w);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -308,6 +387,8 @@ int main(void)
 		cmocka_unit_test(counts_a_lost_answer_as_sent),
 		cmocka_unit_test(knows_what_was_not_sent),
 		cmocka_unit_test(answers_later_what_cannot_be_started),
+		cmocka_unit_test(asks_for_the_operations_and_the_participants_of_a_call),
+		cmocka_unit_test(sends_nothing_when_the_gate_is_closed),
 		cmocka_unit_test(ends_in_silence_with_invites_in_every_state),
 	};
 
