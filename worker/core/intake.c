@@ -184,8 +184,11 @@ static void accept_job(struct engine *e, struct partition *p, struct job *job,
 /* The topic's name is learnt from the records; there is one command topic. */
 static void learn_topic(struct engine *e, struct bytes topic)
 {
-	if (e->topic.size == 0)
-		buffer_append_bytes(&e->topic, topic);
+	if (e->topic.size > 0)
+		return;
+	buffer_append_bytes(&e->topic, topic);
+	if (!buffer_ok(&e->topic))
+		e->effects.out_of_memory = true;
 }
 
 /* A record that has its reply: only its commandId and whom it invited still count. */
