@@ -1,7 +1,7 @@
 /* The group, its offsets and its transactions: see broker.h. */
 #include "simulation/broker.h"
 
-#include "simulation/shell.h"
+#include "simulation/member.h"
 
 #include <stdlib.h>
 #include <string.h>

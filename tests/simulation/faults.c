@@ -1,7 +1,7 @@
 /* Faults from the plan's figures: see faults.h. */
 #include "simulation/faults.h"
 
-#include "simulation/shell.h"
+#include "simulation/member.h"
 
 /* Short ones, and some that outlast a session. */
 static int64_t choose_length(struct world *w)

@@ -1,5 +1,7 @@
 /* Replies and offsets in one transaction: see worker/io/transaction.h. */
-#include "simulation/shell.h"
+#include "simulation/ink.h"
+#include "simulation/lane.h"
+#include "simulation/member.h"
 
 #include <stdlib.h>
 #include <string.h>

@@ -1,5 +1,7 @@
 /* Plain commits, marks and the lease: see worker/io/committer.h. */
-#include "simulation/shell.h"
+#include "simulation/ink.h"
+#include "simulation/lane.h"
+#include "simulation/member.h"
 
 #include <stdlib.h>
 

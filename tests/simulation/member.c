@@ -4,7 +4,9 @@
  *
  * A rebalance lets the engine become quiet first; a loss forgets everything at once. In both cases
  * the producer must have nothing open before the group is joined again. */
-#include "simulation/shell.h"
+#include "simulation/ink.h"
+#include "simulation/lane.h"
+#include "simulation/member.h"
 
 #include <stdlib.h>
 
@@ -423,7 +425,11 @@ void member_check(struct shell *s)
 	if (w->now_us < s->cut_us || shell_is_paused(s) || s->client == CLIENT_OUT)
 		return;
 	if (s->client == CLIENT_JOINING) {
-		broker_wake(w, s->number);
+		if (w->broker.members[s->number].is_present)
+			broker_wake(w, s->number);
+		else
+			shell_after(s, 100,
+			            (struct task){ .run = send_join, .a = (int64_t)s->releases });
 		return;
 	}
 	error = broker_beat(w, &caller);

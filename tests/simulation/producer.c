@@ -1,7 +1,7 @@
 /* Commands from the plan's figures: see producer.h. */
 #include "simulation/producer.h"
 
-#include "simulation/shell.h"
+#include "simulation/member.h"
 
 #include <stdio.h>
 #include <stdlib.h>

@@ -1,6 +1,7 @@
 /* The engine and its effects; requests to Graph: see shell.h. */
-#include "simulation/shell.h"
-
+#include "simulation/ink.h"
+#include "simulation/lane.h"
+#include "simulation/member.h"
 #include "simulation/producer.h"
 
 #include <stdio.h>

@@ -144,32 +144,4 @@ int64_t shell_distance(struct shell *s);
 /* The same for its producer, which has a connection of its own. */
 int64_t shell_producer_distance(struct shell *s);
 
-/* member.c */
-void member_join(struct shell *s);
-void member_assign(struct world *w, unsigned slot, uint64_t member);
-void member_rebalance(struct world *w, unsigned slot);
-void member_check(struct shell *s); /* Send a heartbeat and see */
-void member_lose(struct shell *s, const char *why);
-void member_check_quiet(struct shell *s);
-void member_released(struct shell *s); /* The producer has nothing open any more */
-void member_flushed(struct shell *s);
-void member_leave(struct shell *s);
-void member_fetch(struct shell *s, int32_t partition);
-
-/* lane.c */
-void lane_reset(struct shell *s);
-void lane_mark(struct shell *s, int32_t partition, uint64_t invite_id);
-void lane_forget(struct shell *s, int32_t partition);
-bool lane_may_send(const struct shell *s);
-void lane_begin(struct shell *s);
-void lane_end(struct shell *s, bool committed, bool unclear);
-bool lane_is_idle(const struct shell *s);
-void lane_flush(struct shell *s);
-
-/* ink.c */
-void ink_start(struct shell *s);
-void ink_write(struct shell *s, const struct effect_write *write);
-void ink_granted(struct shell *s);
-void ink_reset(struct shell *s);
-
 #endif
