@@ -112,10 +112,12 @@ static bool is_settled(const struct result *result)
 	        result->status == STATUS_FAILED);
 }
 
-/* True when it was sent, or may have been, and its answer is not known. */
+/* True when it was sent, or may have been, and its answer is not known; also while it is sent once
+ * more because of that. */
 static bool is_open(const struct result *result)
 {
-	return result->delivery == DELIVERY_SENT || result->delivery == DELIVERY_DOUBT ||
+	return (result->delivery == DELIVERY_NEW && result->unknown_error >= 0) ||
+	       result->delivery == DELIVERY_SENT || result->delivery == DELIVERY_DOUBT ||
 	       (result->delivery == DELIVERY_DONE && result->status == STATUS_UNKNOWN);
 }
 
