@@ -70,6 +70,7 @@ static void beat(struct world *w, const struct task *task)
 static void accept(struct shell *s, const struct event_offer *offers, size_t n)
 {
 	struct world *w = s->world;
+	uint32_t total = w->plan.mutant == MUTANT_WHOLE_RATE ? (uint32_t)n : w->plan.partitions;
 
 	s->client = CLIENT_MEMBER;
 	s->is_lost = false;
@@ -87,8 +88,8 @@ static void accept(struct shell *s, const struct event_offer *offers, size_t n)
 		world_tell(w, s, "takes p%d at %lld %.*s", offers[i].partition, (long long)offset,
 		           (int)offers[i].map.size, offers[i].map.data);
 	}
-	shell_feed(s, (struct event){ .type = EVENT_ASSIGN,
-	                              .assign = { offers, n, (uint32_t)n, w->plan.partitions } });
+	shell_feed(
+	    s, (struct event){ .type = EVENT_ASSIGN, .assign = { offers, n, (uint32_t)n, total } });
 	for (size_t i = 0; i < n; i++)
 		member_fetch(s, offers[i].partition);
 	ink_start(s);

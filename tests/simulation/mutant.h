@@ -33,7 +33,7 @@
 	MUTANT(UNSTABLE_READ, "unstable-read", "reads the map while a transaction is open on it")  \
 	MUTANT(ABORT_GRANTS, "abort-grants", "marks of an aborted transaction count as committed") \
 	MUTANT(BLIND_RETRY, "blind-retry", "a broken transfer counts as not sent")                 \
-	MUTANT(EAGER_SHARE, "eager-share", "a grown share of the rate is used at once")
+	MUTANT(WHOLE_RATE, "whole-rate", "every worker takes the whole rate for itself")
 
 enum mutant {
 #define MUTANT(name, text, meaning) MUTANT_##name,

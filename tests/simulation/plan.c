@@ -63,8 +63,9 @@ static void help_mutant(struct plan *plan)
 		plan->crashes = 8;
 		plan->policy.batch_window.us = 0;
 		plan->policy.call_rate = 50;
-	} else if (plan->mutant == MUTANT_EAGER_SHARE) {
+	} else if (plan->mutant == MUTANT_WHOLE_RATE) {
 		plan->policy.application_rate = 1;
+		plan->policy.application_burst = plan->partitions;
 		plan->policy.max_hold.us = 300000000;
 		plan->has_scaling = true;
 	} else if (plan->mutant == MUTANT_NO_EPOCH) {

@@ -59,8 +59,6 @@ void shell_start(struct shell *s)
 	*s = (struct shell){ .world = w, .number = number, .life = life, .is_up = true };
 	s->policy = policy;
 	s->policy.seed += life * 16 + number;
-	if (w->plan.mutant == MUTANT_EAGER_SHARE)
-		s->policy.share_delay.us = 0;
 	s->engine = engine_new(&s->policy, &s->metrics, (instant_t){ 0 });
 	CHECK(s->engine);
 	world_tell(w, s, "starts");
