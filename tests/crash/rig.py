@@ -46,6 +46,7 @@ class Member:
         self.config = merged(config, {"consumer": {"instance_id": name}})
         self.env = env or {}
         self.number = 0
+        self.slots = 0
         self.worker = None
         self.ended = []
         self.stopped_at = None
@@ -84,6 +85,14 @@ class Member:
     def stop(self):
         self.stopped_at = now_us()
         self.worker.signal(signal.SIGSTOP)
+
+    def rename(self):
+        """Another slot takes its place, so that the group must share its partitions anew."""
+        self.kill(restart=False)
+        self.slots += 1
+        slot = f"{self.name}-{self.slots}"
+        self.config = merged(self.config, {"consumer": {"instance_id": slot}})
+        self.start()
 
     def note_stop(self):
         """It was stopped by something else."""
@@ -149,6 +158,7 @@ class Load:
         self.going = threading.Event()
         self.thread = None
         self.replied = 0
+        self.settled = 0  # Commands of rounds that are over
 
     def participant(self, place):
         kind = self.random.random()
@@ -306,12 +316,6 @@ class Rig:
         for member in self.members:
             self.wait_ready(member)
 
-    def join_one_more(self):
-        """A further worker, so that the others must give partitions back."""
-        member = Member(self, f"worker-{len(self.members) + 1}", self.config)
-        self.members.append(member)
-        return member.start()
-
     def forget_maps(self):
         """What a person does who moves the group: offsets without maps, while nobody is there."""
         settings = {"bootstrap.servers": self.broker.bootstrap, "group.id": self.group}
@@ -338,14 +342,15 @@ class Rig:
     def finish(self, load, seconds=120):
         """Everything produced has its reply; workers that ended are started again."""
         deadline = time.monotonic() + seconds
-        while load.replied < load.produced:
-            load.replied += self.poll_replies()
+        while self.witnesses.n_replies < load.produced - load.settled:
+            self.poll_replies()
             for member in self.members:
                 if member.stopped_at:
                     member.resume()
                 member.revive()
             if time.monotonic() > deadline:
                 return False
+        load.replied = load.settled = load.produced
         return True
 
     def poll_replies(self, seconds=0.05):

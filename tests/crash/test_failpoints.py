@@ -19,124 +19,120 @@ SHORT = {
 }
 STOP_SECONDS = 2.5
 NAMES = [name for name, _ in failpoints.table()]
-# Stopped in the last microseconds before the body leaves, for longer than the session: what no
-# worker can prevent from user space. Shorter than the lease, nobody takes over meanwhile.
+PLAIN = [name for name in NAMES if name != "bad_map_found"]
+# In the last microseconds before the body leaves no worker can see that it was stopped; shorter
+# than the lease, nobody takes over meanwhile.
 STOPPED = {"lease_after_check": 0.4}
 # Where a worker comes before it is ready.
 EARLY = ("takeover_map", "revoke")
-TOUCHED = set()
 
 
 class World:
-    """A rig whose first worker takes the plan of a failpoint."""
+    """Two workers under load; for each failpoint the first is started anew with a plan."""
 
-    def __init__(self, tmp_path, broker, name, action, nth):
-        self.hits = tmp_path / "hits"
+    def __init__(self, directory, broker):
+        self.directory = directory
+        config = merged(EXACTLY_ONCE, SHORT)
+        self.rig = Rig(directory, broker=broker, config=config, tag=directory.name, partitions=2)
+        self.victim = self.rig.members[0]
+        self.load = Load(self.rig, 100, 300)
+        self.hits = None
+        self.touched = set()
+
+    def plan(self, name, action):
+        """Start the first worker so that this is done at the failpoint."""
+        nth = 1 if name.startswith((*EARLY, "takeover", "bad")) else 5
+        self.hits = self.directory / f"{action}-{name}"
         self.hits.mkdir()
-        self.name, self.nth = name, nth
-        plan = {
+        self.victim.env = {
             "INVITE_WORKER_FAILPOINTS_DIR": str(self.hits),
             "INVITE_WORKER_FAILPOINTS": f"{name}:{action}:{nth}",
         }
-        self.rig = Rig(
-            tmp_path, broker=broker, config=merged(EXACTLY_ONCE, SHORT), tag=f"{action}-{name}".replace("_", "-"),
-            partitions=2, env=lambda number: plan if number == 0 else None,
-        )
-        self.load = Load(self.rig, 100, 300)
+        self.victim.kill()
+        self.load.start()
+        self.reach(name, nth)
+        self.victim.env = {}
 
-    def count(self):
-        path = self.hits / self.name
-        return path.stat().st_size if path.exists() else 0
-
-    def wait_hit(self, seconds=20):
-        """Until the plan was carried out, while replies go on being read and nothing else is
-        there that could bring it about: kill the worker, so that it takes over from itself."""
-        victim = self.rig.members[0]
-        begin = time.monotonic()
+    def reach(self, name, nth, seconds=25):
+        """Until the plan was carried out. A takeover finds something to look for when the worker
+        was killed amid requests; a revocation comes when another one joins or leaves."""
+        path = self.hits / name
+        again = time.monotonic() + 3
 
         def reached():
+            nonlocal again
             self.load.replied += self.rig.poll_replies(0.02)
-            if self.count() >= self.nth:
+            if path.exists() and path.stat().st_size >= nth:
                 return True
-            if "takeover" in self.name and time.monotonic() - begin > 0.5 and not victim.ended:
-                victim.kill()
+            if time.monotonic() > again:
+                again = time.monotonic() + 5
+                self.nudge(name)
             return False
 
-        wait_until(reached, seconds, f"{self.name} is hit {self.nth} times")
+        wait_until(reached, seconds, f"{name} is hit {nth} times")
+
+    def nudge(self, name):
+        if name.startswith("revoke"):
+            self.rig.members[1].rename()
+        elif "look" in name:
+            self.victim.kill()
+
+    def judge(self):
+        """All is answered, and nothing was done twice or left out."""
+        self.load.stop()
+        assert self.rig.finish(self.load)
+        self.touched.update(path.name for path in self.hits.iterdir())
+        assert_sound(self.rig.take())
 
     def close(self):
-        TOUCHED.update(path.name for path in self.hits.iterdir())
         self.rig.close()
 
 
-@pytest.fixture
-def world(tmp_path, broker):
-    made = []
-
-    def make(name, action):
-        nth = 1 if name.startswith(("takeover", "revoke", "bad")) else 5
-        made.append(World(tmp_path, broker, name, action, nth))
-        return made[0]
-
-    yield make
-    for one in made:
-        one.close()
+@pytest.fixture(scope="module")
+def world(tmp_path_factory, broker):
+    made = World(tmp_path_factory.mktemp("points"), broker)
+    made.rig.simulator.set(latency_ms=60)
+    made.rig.start()
+    yield made
+    made.close()
 
 
-def provoke(world):
-    """What brings the worker to this failpoint, besides the load."""
-    rig = world.rig
-    if world.name.startswith(EARLY):
-        rig.start_all()
-        rig.wait_ready(rig.members[1])
-    else:
-        rig.start()
-    world.load.start()
-    if world.name.startswith("revoke") and world.count() == 0:
-        rig.join_one_more()
-
-
-@pytest.mark.parametrize("name", [n for n in NAMES if n != "bad_map_found"])
+@pytest.mark.parametrize("name", PLAIN)
 def test_killed_at(name, world):
-    here = world(name, "kill")
-    provoke(here)
-    here.wait_hit()
-    here.rig.members[0].worker.wait(10)
-    here.rig.members[0].revive()
-    here.load.stop()
-    assert here.rig.finish(here.load)
-    assert_sound(here.rig.take())
+    world.plan(name, "kill")
+    world.victim.worker.wait(10)
+    world.victim.revive()
+    world.judge()
 
 
-@pytest.mark.parametrize("name", [n for n in NAMES if n != "bad_map_found"])
+@pytest.mark.parametrize("name", PLAIN)
 def test_stopped_at(name, world):
-    here = world(name, "stop")
-    provoke(here)
-    here.wait_hit()
-    member = here.rig.members[0]
-    wait_until(member.is_stopped, 10, "it is stopped")
-    member.note_stop()
+    world.plan(name, "stop")
+    wait_until(world.victim.is_stopped, 10, "it is stopped")
+    world.victim.note_stop()
     end = time.monotonic() + STOPPED.get(name, STOP_SECONDS)
     while time.monotonic() < end:
-        here.load.replied += here.rig.poll_replies()
-    member.resume()
-    here.load.stop()
-    assert here.rig.finish(here.load)
-    assert_sound(here.rig.take())
+        world.load.replied += world.rig.poll_replies()
+    world.victim.resume()
+    world.judge()
 
 
-def test_a_partition_without_a_usable_map_is_left_alone(world):
-    here = world("bad_map_found", "delay=1")
-    here.load.start()
-    time.sleep(1)
-    here.load.stop()
-    here.rig.forget_maps()
-    here.rig.start()
-    here.wait_hit()
-    here.rig.members[0].kill()
-    here.rig.wait_ready(here.rig.members[0])
-    assert here.rig.simulator.invites() == []
+def test_a_partition_without_a_usable_map_is_left_alone(tmp_path, broker, world):
+    other = World(tmp_path, broker)
+    try:
+        other.load.start()
+        time.sleep(1)
+        other.load.stop()
+        other.rig.forget_maps()
+        other.rig.start_all()
+        other.plan("bad_map_found", "delay=1")
+        other.load.stop()
+        world.touched.update(path.name for path in other.hits.iterdir())
+        other.rig.wait_ready(other.victim)
+        assert other.rig.simulator.invites() == []
+    finally:
+        other.close()
 
 
-def test_every_failpoint_was_hit():
-    assert TOUCHED == set(NAMES)
+def test_every_failpoint_was_hit(world):
+    assert world.touched == set(NAMES)
