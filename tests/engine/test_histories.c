@@ -11,7 +11,7 @@
 
 #include <cmocka.h>
 
-#define SEEDS      150
+#define SEEDS      100
 #define STEPS      120
 #define PARTITIONS 2
 

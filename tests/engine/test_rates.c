@@ -214,6 +214,23 @@ static void a_call_met_right_after_a_takeover_starts_without_a_token(void **stat
 	expect_all_done(w);
 }
 
+/* Its map says nothing more than that: all that it had sent had no effect. */
+static void who_committed_offset_0_may_have_spent_all_tokens(void **state)
+{
+	struct world *w = *state;
+	struct policy policy = slow_call_policy();
+
+	world_reopen(w, policy);
+	world_command(w, 0, "call-a", "ann");
+	world_answer(w, 429, "0.001", NULL);
+	world_commit(w, 0);
+	world_restart(w);
+	world_elapse(w, 99);
+	assert_int_equal(w->n_posts, 1);
+	world_elapse(w, 1);
+	assert_int_equal(w->n_posts, 2);
+}
+
 /* How many of many ready calls are served in the first ten seconds. */
 static size_t served_in_ten_seconds(struct world *w)
 {
@@ -301,6 +318,7 @@ int main(void)
 		WORLD_TEST(one_event_releases_a_bounded_number_of_requests),
 		WORLD_TEST(no_more_requests_than_allowed_are_in_flight),
 		WORLD_TEST(a_call_met_right_after_a_takeover_starts_without_a_token),
+		WORLD_TEST(who_committed_offset_0_may_have_spent_all_tokens),
 		WORLD_TEST(a_share_of_the_partitions_is_a_share_of_the_rate),
 		WORLD_TEST(a_share_that_grew_is_used_after_the_delay),
 		WORLD_TEST(an_idle_call_is_forgotten_when_its_bucket_is_full),

@@ -62,9 +62,9 @@ static bool inherit(struct engine *e, struct partition *p, const struct event_of
 	map_init(&p->inherited, offer->offset);
 	if (offer->offset < 0)
 		return true;
+	p->had_owner = true;
 	ledger_advance(&p->ledger, offer->offset);
 	problem = map_decode(offer->map, offer->offset, &p->inherited);
-	p->had_owner = offer->offset > 0 || p->inherited.count > 0;
 	if (problem == MAP_OK || (problem == MAP_EMPTY && offer->offset == 0))
 		return true;
 	return problem != MAP_NO_MEMORY && doubt_map(e, p, offer, problem);
