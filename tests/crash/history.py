@@ -231,7 +231,7 @@ class Judge:
             level += (invite["wall_us"] - at) * per_us
             level = min(level, self.settings["burst"]) - 1
             if level < -self.settings["slack_tokens"]:
-                self.add("rate", f"call {invite['call']} at {invite['wall_us']}: {level:.2f} tokens")
+                self.add("rate", f"{invite['call']} at {invite['wall_us']}: {level:.2f} tokens")
                 level = 0
             buckets[invite["call"]] = level, invite["wall_us"]
 
@@ -380,7 +380,8 @@ class Judge:
         times += [command["at_us"]] if command else []
         if times:
             since, until = min(times) - SECOND, max(times) + SECOND
-            near = [f for f in self.history.faults if since <= f["end_us"] and f["begin_us"] <= until]
+            faults = self.history.faults
+            near = [f for f in faults if since <= f["end_us"] and f["begin_us"] <= until]
             lines += [f"fault: {json.dumps(fault)}" for fault in near[-20:]]
             lines += self.story_of_commits(place, since, until)
         return "\n  ".join(lines)
