@@ -244,15 +244,20 @@ static void judge_commits(const struct chronicle *c, struct verdict *v)
 	}
 }
 
-static int64_t first_send(const struct chronicle *c, const struct told_command *command)
+/* When a part of the command first left a worker, or first left it to have an effect; -1: never. */
+static int64_t first_send(const struct chronicle *c, const struct told_command *command,
+                          bool with_effect)
 {
 	for (size_t i = 0; i < c->n_sends; i++)
 		for (unsigned k = 0; k < command->n; k++)
-			if (carries(&c->sends[i], command->first_identity + k))
+			if (c->sends[i].had_effect >= with_effect &&
+			    carries(&c->sends[i], command->first_identity + k))
 				return c->sends[i].at_us;
 	return -1;
 }
 
+/* Nothing takes effect before all that stood before it was sent. What is refused or given up, and
+ * was not replied to before a crash, may be sent once more at any time. */
 static void judge_order(const struct chronicle *c, struct verdict *v)
 {
 	int64_t latest[PLAN_CALLS];
@@ -261,17 +266,17 @@ static void judge_order(const struct chronicle *c, struct verdict *v)
 		latest[i] = -1;
 	for (size_t i = 0; i < c->n_commands; i++) {
 		const struct told_command *command = &c->commands[i];
-		int64_t at_us;
+		int64_t sent_us, effect_us;
 
 		if (command->twin >= 0 || command->is_high || command->n == 0)
 			continue;
-		at_us = first_send(c, command);
-		if (at_us < 0)
-			continue;
-		if (at_us < latest[command->call])
+		sent_us = first_send(c, command, false);
+		effect_us = first_send(c, command, true);
+		if (effect_us >= 0 && effect_us < latest[command->call])
 			find(v, RULE_ORDER, "p%d@%lld", command->partition,
 			     (long long)command->offset);
-		latest[command->call] = at_us;
+		if (sent_us > latest[command->call])
+			latest[command->call] = sent_us;
 	}
 }
 

@@ -306,7 +306,6 @@ void ink_granted(struct shell *s)
 
 	CHECK(m && s->ink.state == INK_WAITING);
 	s->ink.state = INK_STAGING;
-	s->ink.staged_us = s->world->now_us;
 	m->call = CALL_STAGE;
 	for (int32_t p = 0; p < PLAN_PARTITIONS; p++)
 		if (s->owned[p].is_owned && shell_map(s, p, true, &m->positions[m->n_positions]))

@@ -339,8 +339,6 @@ void lane_end(struct shell *s, bool committed, bool unclear)
 		break_lane(s, "the end of a transaction is unclear");
 		return;
 	}
-	if (committed && is(s, MUTANT_LEASE_FROM_TRANSACTION))
-		l->lease_from_us = s->ink.staged_us;
 	has_lease = s->world->now_us + LEASE_REST_US < l->lease_from_us + LEASE_US;
 	if ((committed && has_lease) || is(s, MUTANT_ABORT_GRANTS))
 		grant(s, &l->staged);

@@ -19,8 +19,6 @@
 	MUTANT(OLD_MAP, "old-map", "takes the answer to a repeated commit for definite")           \
 	MUTANT(LATE_ACK, "late-ack", "takes a late answer for that of the next commit")            \
 	MUTANT(LEASE_FROM_ACK, "lease-from-ack", "counts the lease from the answer")               \
-	MUTANT(LEASE_FROM_TRANSACTION, "lease-from-transaction",                                   \
-	       "counts the lease from a transaction, which prolongs no session")                   \
 	MUTANT(NO_LEASE, "no-lease", "has no lease, only what the client knows")                   \
 	MUTANT(LOST_PROGRESS, "lost-progress", "forgets how far a split command is")               \
 	MUTANT(FRESH_METADATA, "fresh-metadata",                                                   \

@@ -46,6 +46,13 @@ static void choose_faults(struct plan *plan, struct random *r)
 	plan->graph_faults = one_in(r, 2) ? below(r, 300) : 20;
 }
 
+/* It shows itself when transactions do not end as they should. */
+static bool needs_transactions(enum mutant mutant)
+{
+	return mutant == MUTANT_UNSTABLE_READ || mutant == MUTANT_ABORT_GRANTS ||
+	       mutant == MUTANT_EARLY_STORED || mutant == MUTANT_FRESH_METADATA;
+}
+
 /* What a mutant needs to show itself soon. */
 static void help_mutant(struct plan *plan)
 {
@@ -57,7 +64,7 @@ static void help_mutant(struct plan *plan)
 	} else if (plan->mutant == MUTANT_NO_SETTLE) {
 		plan->policy.settle.us = 0;
 		plan->resends = 0;
-	} else if (plan->mutant == MUTANT_UNSTABLE_READ || plan->mutant == MUTANT_ABORT_GRANTS) {
+	} else if (needs_transactions(plan->mutant)) {
 		plan->has_faults = true;
 		plan->transaction_faults = 300;
 		plan->crashes = 8;
@@ -71,10 +78,6 @@ static void help_mutant(struct plan *plan)
 	} else if (plan->mutant == MUTANT_NO_EPOCH) {
 		plan->has_faults = true;
 		plan->graph_faults = 500;
-	} else if (plan->mutant == MUTANT_LEASE_FROM_TRANSACTION) {
-		plan->has_faults = true;
-		plan->cuts = 6;
-		plan->graph_faults = 300;
 	}
 }
 

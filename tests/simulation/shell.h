@@ -68,7 +68,6 @@ struct ink {
 	bool is_resetting; /* The member waits for the producer */
 	uint32_t epoch;
 	uint64_t attempt; /* Answers to earlier ones are not listened to */
-	int64_t staged_us;
 	struct ink_write writes[SHELL_WRITES];
 	size_t n_writes, n_taken; /* The first 'n_taken' are in the transaction */
 	uint64_t member;          /* Of the assignment in which the transaction began */
