@@ -334,6 +334,17 @@ static void after_commit(struct transaction *t, const struct kafka_step *step)
 	      step->end == KAFKA_STEP_DONE ? t->options.gap : duration_ms(TRANSACTION_RETRY_MS));
 }
 
+static void finish_reset(struct transaction *t)
+{
+	void (*done)(void *) = t->reset_done;
+
+	t->reset_done = NULL;
+	t->is_broken = t->is_fatal;
+	done(t->reset_owner);
+}
+
+/* Without a broker nothing can be ended here: what an old producer left open ends by its timeout,
+ * or by the next producer of its name. */
 static void after_init(struct transaction *t, const struct kafka_step *step)
 {
 	if (step->end == KAFKA_STEP_DONE) {
@@ -343,6 +354,8 @@ static void after_init(struct transaction *t, const struct kafka_step *step)
 	}
 	if (step->end == KAFKA_STEP_FATAL)
 		report_fatal(t, step->error);
+	if (t->reset_done)
+		finish_reset(t);
 	act_in(t, duration_ms(TRANSACTION_RETRY_MS));
 }
 
@@ -377,15 +390,6 @@ static void on_step(void *owner, struct kafka_step *step, bool done)
 	}
 	if (t->is_late && !t->step && t->state != STATE_CLOSING)
 		transaction_begin_close(t);
-}
-
-static void finish_reset(struct transaction *t)
-{
-	void (*done)(void *) = t->reset_done;
-
-	t->reset_done = NULL;
-	t->is_broken = t->is_fatal;
-	done(t->reset_owner);
 }
 
 /* Nothing is open: what is next? */
