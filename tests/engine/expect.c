@@ -1,4 +1,6 @@
-/* What a test expects of its world: see world.h. */
+/* What a test expects of its world: see expect.h. */
+#include "engine/expect.h"
+
 #include "engine/oracle.h"
 
 #include <setjmp.h>

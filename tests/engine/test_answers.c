@@ -1,5 +1,5 @@
 /* What an answer does to its commands and to what is sent after it. */
-#include "engine/world.h"
+#include "engine/expect.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

@@ -1,5 +1,5 @@
 /* Who travels together, when, and in which order. */
-#include "engine/world.h"
+#include "engine/expect.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

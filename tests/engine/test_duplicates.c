@@ -1,5 +1,5 @@
 /* The same commandId twice for a call: sent once, and every record has its reply. */
-#include "engine/world.h"
+#include "engine/expect.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

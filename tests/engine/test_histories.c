@@ -1,7 +1,7 @@
 /* Random histories from a seed: whatever happens, the oracle holds after every step, and in the end
  * every command has its reply, over all workers that
  * had it, and nobody was invited twice. Give a seed as the argument to replay one. */
-#include "engine/world.h"
+#include "engine/expect.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

@@ -1,5 +1,5 @@
 /* How evidence is looked for, and what counts as evidence. */
-#include "engine/world.h"
+#include "engine/expect.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

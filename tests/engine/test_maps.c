@@ -1,5 +1,5 @@
 /* Maps that cannot be used, offsets that never come, and replies in transactions. */
-#include "engine/world.h"
+#include "engine/expect.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

@@ -1,5 +1,5 @@
 /* Offsets, replies that cannot be written, and partitions that come and go. */
-#include "engine/world.h"
+#include "engine/expect.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

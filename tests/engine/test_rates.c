@@ -1,5 +1,5 @@
 /* How fast, and in whose turn. */
-#include "engine/world.h"
+#include "engine/expect.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

@@ -1,5 +1,5 @@
 /* What the next owner of a partition makes of the map that the one before has committed. */
-#include "engine/world.h"
+#include "engine/expect.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

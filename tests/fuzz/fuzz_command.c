@@ -11,7 +11,7 @@
 #include <jansson.h>
 
 struct seen {
-	unsigned posts, replies, dead_letters;
+	unsigned posts, looks, replies, dead_letters;
 	unsigned answer; /* Which of the answers Graph gives */
 };
 
@@ -56,6 +56,23 @@ static void on_post(void *owner, const struct effect_post *post, struct answer *
 	*ret = answers[seen->answer];
 }
 
+/* Graph knows nothing, says nothing, or shows what cannot be read. */
+static void on_look(void *owner, const struct effect_look *look, struct answer *ret)
+{
+	static const struct answer answers[] = {
+		{ .progress = ANSWER_COMPLETE,
+		  .http_status = 200,
+		  .body = { "{\"value\":[]}", 12 } },
+		{ .progress = ANSWER_COMPLETE, .http_status = 404 },
+		{ .progress = ANSWER_BROKEN, .problem = "reset" },
+		{ .progress = ANSWER_COMPLETE, .http_status = 200, .body = { "[7]", 3 } },
+	};
+	struct seen *seen = owner;
+
+	check_path(look->call_id);
+	*ret = answers[seen->looks++ % 4];
+}
+
 static const char *on_write(void *owner, const struct effect_write *write)
 {
 	struct seen *seen = owner;
@@ -83,7 +100,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	struct bytes key = input_line(&in);
 	struct policy policy = policy_default();
 	struct seen seen = { .answer = options & 3 };
-	const struct world_hooks hooks = { &seen, on_post, on_write, on_trace };
+	const struct world_hooks hooks = { &seen, on_post, on_look, on_write, on_trace };
 	const struct record record = {
 		.topic = bytes_of("invite-commands"),
 		.offset = 7,
@@ -101,6 +118,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	CHECK(world_stored(world) == 8);
 	CHECK(seen.replies == 1 && seen.dead_letters <= 1);
 	CHECK(seen.dead_letters == 0 || seen.posts == 0);
+	CHECK(seen.looks == 0 || seen.posts > 0);
 	world_free(world);
 	return 0;
 }
