@@ -29,7 +29,8 @@ NAMES = ["commandId", "callId", "participants", "clientContext", "tenantId", "ex
          "removeFromDefaultAudioRoutingGroup", "@odata.type", "user", "phone", "guest",
          "applicationInstance", "application", "device", "id", "displayName", "endpointType", "x",
          "", "é"]
-FITTING = {"commandId": TEXTS, "callId": IDS, "clientContext": TEXTS + ["iw:", "iw:0", "IW:", " iw:"],
+FITTING = {"commandId": TEXTS, "callId": IDS,
+           "clientContext": TEXTS + ["iw:", "iw:0", "IW:", " iw:"],
            "tenantId": [TENANT, "x", ""],
            "expiresAt": DATES, "priority": CHOICES, "onUnknown": CHOICES, "replacesCallId": IDS,
            "participantId": IDS, "@odata.type": TYPES, "id": PHONES + TEXTS + IDS,

@@ -54,7 +54,7 @@ def test_the_figures_match_what_happened(pipeline):
         {"identity": "bad", "status": 403, "code": "7505"},
         {"call": "over", "status": 404},
     )
-    worker = pipeline.worker(retry={"call_grace": 0}).start()
+    worker = pipeline.worker(retry={"call_grace": 0, "settle": "1s"}).start()
     send(
         pipeline,
         command("many", *(f"u-{n}" for n in range(12))),
@@ -75,7 +75,7 @@ def test_the_figures_match_what_happened(pipeline):
 
     assert seen["invite_worker_commands_total"] == 7
     assert figures("invite_worker_replies_total") == {
-        "accepted": 2, "unknown": 1, "partial": 1, "failed": 1, "expired": 1, "rejected": 1
+        "accepted": 2, "reconciled": 1, "partial": 1, "failed": 1, "expired": 1, "rejected": 1
     }
     assert figures("invite_worker_requests_total") == {
         "accepted": 3 + 1 + 1, "throttled": 1, "unknown": 1, "refused": 2, "call-over": 1
@@ -98,7 +98,7 @@ def test_the_log_never_tells_phones_names_tokens_or_secrets(pipeline):
         {"call": "refused", "status": 400, "message": f"{name} at {phone} is not known"},
         {"call": "lost", "reset": "after"},
     )
-    worker = pipeline.worker(log={"level": "debug"}).start()
+    worker = pipeline.worker(log={"level": "debug"}, retry={"settle": "1s"}).start()
     token = pipeline.graph.token()
     participants = [
         {"identity": {"phone": {"id": phone}}},

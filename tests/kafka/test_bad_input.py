@@ -4,6 +4,7 @@ import json
 
 from confluent_kafka import Producer
 
+from deliveries import BOTH
 from witness import command, person
 
 HEADERS = [("traceparent", b"00-1-2-01"), ("correlation-id", b"\x00\xff"), ("other", b"kept too")]
@@ -99,6 +100,7 @@ def send_all(pipeline):
     pipeline.commands.flush()
 
 
+@BOTH
 def test_bad_records_are_rejected_and_kept_as_they_were_and_nothing_stops(pipeline):
     send_all(pipeline)
     worker = pipeline.worker(rate={"call": 1000}).start()
@@ -135,6 +137,7 @@ def test_a_record_whose_key_is_not_the_call_is_rejected_unless_that_is_allowed(p
     assert len(pipeline.graph.invites()) == 1
 
 
+@BOTH
 def test_a_record_too_large_to_be_copied_is_named_by_a_dead_letter_without_value(pipeline):
     pipeline.worker().start()
     large = Producer({"bootstrap.servers": pipeline.broker.bootstrap, "message.max.bytes": 2000000})

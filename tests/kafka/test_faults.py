@@ -2,6 +2,7 @@
 
 import pytest
 
+from deliveries import BOTH
 from witness import MICROSECONDS, by_id, command, sent_users, users
 
 
@@ -161,15 +162,15 @@ UNKNOWN = {
 }
 
 
-def test_what_may_have_happened_is_reported_as_unknown_and_never_sent_twice(pipeline):
+def lose_answers(pipeline, **options):
+    """Two commands to each call of UNKNOWN, whose first answer gets lost; the first replies."""
     pipeline.graph.set_rules(
         *({"call": call, "count": 1, **rule} for call, (rule, _) in UNKNOWN.items())
     )
-    pipeline.worker(graph={"timeout": "2s", "connect_timeout": "1s"}).start()
+    times = {"timeout": "2s", "connect_timeout": "1s"}
+    pipeline.worker(graph=times, retry={"settle": "1s"}, **options).start()
     send(pipeline, *(command(call, f"1-{call}", commandId=f"1-{call}") for call in UNKNOWN))
     first = by_id(pipeline.replies.replies(len(UNKNOWN)))
-    told = {reply["callId"]: (reply["status"], reply["error"]["code"]) for reply in first.values()}
-    assert told == dict.fromkeys(UNKNOWN, ("unknown", "outcome-unknown"))
     send(pipeline, *(command(call, f"2-{call}", commandId=f"2-{call}") for call in UNKNOWN))
     second = by_id(pipeline.replies.replies(2 * len(UNKNOWN)))
     assert {second[f"2-{call}"]["status"] for call in UNKNOWN} == {"accepted"}
@@ -178,8 +179,32 @@ def test_what_may_have_happened_is_reported_as_unknown_and_never_sent_twice(pipe
         sent = invites_of(pipeline, call)
         assert [users(one) for one in sent] == [[f"1-{call}"], [f"2-{call}"]], call
         assert [one["effect"] for one in sent] == [bool(effects), True], call
-        message = first[f"1-{call}"]["error"]["message"]
-        assert sent[0]["client_context"] in message, call
+    return first
+
+
+def assert_unknown(pipeline, reply):
+    assert (reply["status"], reply["error"]["code"]) == ("unknown", "outcome-unknown")
+    sent, _ = invites_of(pipeline, reply["callId"])
+    assert f'"{sent["client_context"]}"' in reply["error"]["message"], reply["error"]
+
+
+@BOTH
+def test_what_may_have_happened_is_looked_for_and_never_sent_twice(pipeline):
+    first = lose_answers(pipeline)
+    for call, (_, effects) in UNKNOWN.items():
+        reply = first[f"1-{call}"]
+        if not effects:
+            assert_unknown(pipeline, reply)
+            continue
+        assert (reply["status"], reply["evidence"]) == ("reconciled", "operation"), call
+        sent, _ = invites_of(pipeline, call)
+        assert [one["id"] for one in reply["operations"]] == [sent["operation"]], call
+
+
+def test_what_may_have_happened_is_unknown_where_nothing_may_be_asked(pipeline):
+    first = lose_answers(pipeline, evidence={"operations": False, "roster": False})
+    for reply in first.values():
+        assert_unknown(pipeline, reply)
 
 
 def test_who_allows_a_second_ring_gets_one_more_request(pipeline):

@@ -5,6 +5,8 @@ import pathlib
 
 import pytest
 
+from deliveries import BOTH
+
 CASES = sorted((pathlib.Path(__file__).parents[2] / "deploy" / "quickstart.d").glob("*.json"))
 
 
@@ -36,6 +38,7 @@ def test_there_are_five_cases():
     assert len(CASES) == 5
 
 
+@BOTH
 @pytest.mark.parametrize("path", CASES, ids=lambda path: path.stem)
 def test_each_case_is_accepted_with_one_request(pipeline, path):
     command = read(path)

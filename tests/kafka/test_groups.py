@@ -1,5 +1,6 @@
 """Several workers in one group: partitions move in the middle of work."""
 
+from deliveries import AT_LEAST_ONCE, BOTH, only
 from process import wait_until
 from test_restarts import FAST, in_the_middle, send, total_committed, wait_for_all
 from witness import assert_in_order, assert_once, by_id, load
@@ -11,6 +12,7 @@ def owned(worker):
     return int(worker.metrics()[OWNED])
 
 
+@BOTH
 def test_a_second_worker_joins_and_leaves_and_every_command_is_done_once_in_order(pipeline):
     commands = load(60, 40)
     pipeline.graph.set(latency_ms=30, jitter_ms=20)
@@ -44,6 +46,7 @@ def test_a_worker_of_a_fixed_slot_that_restarts_has_its_partitions_back_at_once(
     pipeline.replies.replies(10, seconds=10)
 
 
+@only(AT_LEAST_ONCE)
 def test_workers_of_one_group_share_the_applications_rate(pipeline):
     workers = [
         pipeline.worker(

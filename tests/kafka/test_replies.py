@@ -122,10 +122,22 @@ def test_an_answer_without_operation_is_accepted_when_it_has_a_location(pipeline
 def test_an_answer_that_names_no_operation_at_all_leaves_the_outcome_unknown(pipeline):
     pipeline.graph.set(location=False)
     pipeline.graph.set_rules({"body": "null"})
-    (reply,) = run(pipeline, command("c", "u"))
+    (reply,) = run(
+        pipeline, command("c", "u"), evidence={"operations": False, "roster": False},
+        retry={"settle": "1s"},
+    )
     assert reply["status"] == "unknown"
     assert reply["error"]["httpStatus"] == 200
     assert len(pipeline.graph.effects()) == 1
+
+
+def test_an_answer_that_names_no_operation_is_found_among_the_calls_operations(pipeline):
+    pipeline.graph.set(location=False)
+    pipeline.graph.set_rules({"body": "null"})
+    (reply,) = run(pipeline, command("c", "u"), retry={"settle": "1s"})
+    (effect,) = pipeline.graph.effects()
+    assert (reply["status"], reply["evidence"]) == ("reconciled", "operation")
+    assert [one["id"] for one in reply["operations"]] == [effect["operation"]]
 
 
 def test_a_reply_carries_graphs_ids_and_the_place_of_its_record(pipeline):

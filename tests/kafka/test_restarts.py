@@ -3,6 +3,7 @@
 import os
 import signal
 
+from deliveries import AT_LEAST_ONCE, BOTH, only
 from kafka_client import committed
 from process import wait_until
 from simulator import Simulator
@@ -64,6 +65,7 @@ def wait_for_commits(pipeline, commands):
     wait_until(lambda: total_committed(pipeline) == len(commands), 60, "everything is committed")
 
 
+@BOTH
 def test_a_worker_that_is_told_to_stop_ends_what_it_began_and_its_successor_does_the_rest(pipeline):
     commands = load(CALLS, EACH)
     pipeline.graph.set(latency_ms=20, jitter_ms=20)
@@ -84,6 +86,7 @@ def test_a_worker_that_is_told_to_stop_ends_what_it_began_and_its_successor_does
     assert total_committed(pipeline) == len(commands)
 
 
+@only(AT_LEAST_ONCE)
 def test_a_worker_that_is_killed_loses_nothing(pipeline):
     commands = load(CALLS, EACH)
     pipeline.graph.set(latency_ms=20, jitter_ms=20)
@@ -104,6 +107,7 @@ def test_a_worker_that_is_killed_loses_nothing(pipeline):
     assert total_committed(pipeline) == len(commands)
 
 
+@only(AT_LEAST_ONCE)
 def test_a_broker_that_is_restarted_during_work_costs_no_command_and_no_second_invite(pipeline):
     commands = load(CALLS, EACH)
     pipeline.graph.set(latency_ms=20, jitter_ms=20)
@@ -121,6 +125,7 @@ def test_a_broker_that_is_restarted_during_work_costs_no_command_and_no_second_i
     assert worker.stop() == 0
 
 
+@only(AT_LEAST_ONCE)
 def test_a_broker_that_is_killed_during_work_costs_no_command(pipeline):
     commands = load(CALLS, EACH)
     pipeline.graph.set(latency_ms=20, jitter_ms=20)
@@ -150,6 +155,7 @@ def test_commands_wait_for_a_graph_that_is_not_there(pipeline, tmp_path):
     assert {reply["status"] for reply in pipeline.replies.json()} == {"accepted"}
 
 
+@only(AT_LEAST_ONCE)
 def test_a_request_that_outlasts_the_drain_ends_it_with_75_and_its_command_is_read_again(pipeline):
     pipeline.graph.set_rules({"call": "hangs", "count": 1, "delay_ms": 20000})
     worker = pipeline.worker(drain={"timeout": "1s"}, graph={"timeout": "30s"}).start()

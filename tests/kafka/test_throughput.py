@@ -6,6 +6,7 @@ import pathlib
 import re
 import time
 
+from deliveries import BOTH
 from kafka_client import Reader
 from test_restarts import total_committed
 from process import wait_until
@@ -47,6 +48,7 @@ def read_all(pipeline, count):
         reader.close()
 
 
+@BOTH
 def test_fifty_thousand_commands_over_five_thousand_calls(pipeline, capsys):
     commands = load(CALLS, EACH)
     count = len(commands)
@@ -64,7 +66,7 @@ def test_fifty_thousand_commands_over_five_thousand_calls(pipeline, capsys):
     effects = pipeline.graph.effects()
     with capsys.disabled():
         print(
-            f"\n{count} commands, {CALLS} calls, {len(effects)} requests: "
+            f"\n{pipeline.delivery}: {count} commands, {CALLS} calls, {len(effects)} requests: "
             f"{count / seconds:.0f} commands/s from start to last reply, "
             f"{cpu / count * 1e6:.0f} us of CPU a command, peak {peak:.0f} MiB"
         )

@@ -57,7 +57,10 @@ def listeners(pid):
             inodes.add(target[8:-1])
     ports = set()
     for table in ("tcp", "tcp6"):
-        lines = pathlib.Path(f"/proc/{pid}/net/{table}").read_text().splitlines()[1:]
+        try:
+            lines = pathlib.Path(f"/proc/{pid}/net/{table}").read_text().splitlines()[1:]
+        except OSError:  # It has just ended
+            return set()
         for fields in (line.split() for line in lines):
             if fields[3] == "0A" and fields[9] in inodes:
                 ports.add(int(fields[1].rsplit(":", 1)[1], 16))
