@@ -9,10 +9,12 @@
 
 #include <argp.h>
 #include <inttypes.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sysexits.h>
+#include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -111,6 +113,7 @@ static bool run_all(const struct arguments *a, struct result *sum)
 			close(pipes[i][1]);
 			continue;
 		}
+		prctl(PR_SET_PDEATHSIG, SIGKILL);
 		run_share(a, i, &r);
 		_exit(write(pipes[i][1], &r, sizeof(r)) == (ssize_t)sizeof(r) ? 0 : 1);
 	}
