@@ -226,6 +226,9 @@ static void marks_ride_in_a_transaction_and_later_ones_wait_for_its_end(void **s
 {
 	struct fixture *f = *state;
 
+	lane_mark(f, 0, 7);
+	lane_turn(f);
+	lane_answer(f, NULL);
 	snprintf(f->staged[0], sizeof(f->staged[0]), "s");
 	committer_touch(f->committer, 0);
 	committer_begin(f->committer, lane_granted, f);
@@ -234,14 +237,28 @@ static void marks_ride_in_a_transaction_and_later_ones_wait_for_its_end(void **s
 	assert_string_equal(f->granted, "0:0=s;");
 	lane_mark(f, 0, 2);
 	lane_turn(f);
-	assert_int_equal(f->consumer.n_commits, 0);
-	assert_false(committer_may_send(f->committer));
+	assert_int_equal(f->consumer.n_commits, 1);
 	lane_end(f, COMMITTER_COMMITTED);
-	assert_string_equal(f->marks, "1;");
-	assert_true(committer_may_send(f->committer));
+	assert_string_equal(f->marks, "7;1;");
+	assert_int_equal(f->consumer.n_commits, 2);
+	lane_answer(f, NULL);
+	assert_string_equal(f->marks, "7;1;2;");
+}
+
+static void a_transaction_lends_no_lease(void **state)
+{
+	struct fixture *f = *state;
+
+	committer_begin(f->committer, lane_granted, f);
+	lane_mark(f, 0, 1);
+	lane_turn(f);
+	lane_end(f, COMMITTER_COMMITTED);
+	assert_string_equal(f->marks, "");
+	assert_false(committer_may_send(f->committer));
 	assert_int_equal(f->consumer.n_commits, 1);
 	lane_answer(f, NULL);
-	assert_string_equal(f->marks, "1;2;");
+	assert_string_equal(f->marks, "1;");
+	assert_true(committer_may_send(f->committer));
 }
 
 static void marks_of_an_aborted_transaction_are_asked_for_again(void **state)
@@ -455,6 +472,7 @@ int main(void)
 		ONCE(a_forgotten_partition_is_not_granted),
 		ONCE(a_transaction_waits_for_the_outstanding_commit_and_goes_first),
 		ONCE(marks_ride_in_a_transaction_and_later_ones_wait_for_its_end),
+		ONCE(a_transaction_lends_no_lease),
 		ONCE(marks_of_an_aborted_transaction_are_asked_for_again),
 		ONCE(an_unclear_transaction_breaks_the_lane),
 		ONCE(an_overwritten_transaction_is_committed_again_before_its_marks),

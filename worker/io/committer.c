@@ -474,6 +474,16 @@ void committer_begin(struct committer *c,
 	act_soon(c);
 }
 
+/* A plain commit prolongs the session at the broker, the commit of a transaction does not: it lends
+ * no lease. Its marks are granted while enough of the last one is left to send them, and wait for a
+ * plain commit otherwise. */
+static bool has_lease_left(const struct committer *c)
+{
+	const duration_t rest = { c->options.lease.us / 4 };
+
+	return instant_before(instant_add(clock_now(), rest), c->lease_ends);
+}
+
 void committer_end(struct committer *c, enum committer_end end)
 {
 	c->granted = NULL;
@@ -482,9 +492,7 @@ void committer_end(struct committer *c, enum committer_end end)
 	switch (end) {
 	case COMMITTER_COMMITTED:
 		count(c, NULL);
-		c->lease_ends =
-		    instant_max(c->lease_ends, instant_add(c->asked_at, c->options.lease));
-		change_marks(c, MARK_RIDING, MARK_GRANTED);
+		change_marks(c, MARK_RIDING, has_lease_left(c) ? MARK_GRANTED : MARK_WAITING);
 		free_lane(c, true);
 		return;
 	case COMMITTER_ABORTED:

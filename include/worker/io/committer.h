@@ -74,10 +74,10 @@ void committer_begin(struct committer *c,
                                      size_t n),
                      void *owner);
 
-/* The transaction has ended. Committed: the marks that rode in it are granted. Aborted: they are
- * asked for again by plain commit. Unclear: the lane is broken. Overwritten: it has committed, but
- * an older commit landed behind it: the same is committed again, plainly, and the marks wait for
- * that.
+/* The transaction has ended. Committed: the marks that rode in it are granted, as far as the lease
+ * of the last plain commit reaches. Aborted: they are asked for again by plain commit. Unclear: the
+ * lane is broken. Overwritten: it has committed, but an older commit landed behind it: the same is
+ * committed again, plainly, and the marks wait for that.
  *
  * Before `granted` has fired this withdraws the wish for the lane. */
 enum committer_end {
