@@ -228,6 +228,46 @@ static void a_context_that_several_requests_share_proves_none_of_them(void **sta
 	expect_all_done(w);
 }
 
+/* Ann was sent and taken, bob was taken with the next request, and nobody recorded it. */
+static void participants_that_were_sent_one_by_one_prove_only_themselves(void **state)
+{
+	struct world *w = *state;
+
+	w->policy.batch_window = duration_ms(0);
+	w->policy.look_at_roster = false;
+	world_give(w, (struct given){ .call = "call-a", .who = "ann bob", .context = "mine" });
+	world_refuse(w, 400, "BadRequest");
+	world_fail(w, ANSWER_BROKEN);
+	world_elapse(w, SETTLE_MS);
+	assert_int_equal(w->n_posts, 3);
+	graph_apply(&w->graph, "call-a", 0, w->posts[2].body);
+	world_restart(w);
+	world_finish(w);
+	expect_status(w, 0, "unknown");
+	expect_all_done(w);
+}
+
+static void a_command_that_is_sent_once_more_may_have_been_sent_before(void **state)
+{
+	struct world *w = *state;
+
+	w->policy.batch_window = duration_ms(0);
+	w->policy.look_at_roster = false;
+	w->writes_by_hand = true;
+	world_give(w, (struct given){
+	                  .call = "call-a", .who = "ann", .context = "mine", .resends = true });
+	world_accept(w);
+	world_give(
+	    w, (struct given){ .offset = 1, .call = "call-a", .who = "bob", .context = "mine" });
+	w->writes_by_hand = false;
+	world_restart(w);
+	w->latency_us = 0;
+	world_finish(w);
+	expect_status(w, 1, "unknown");
+	EXPECT_REQUESTS(w, "ann", "bob", "ann");
+	expect_all_done(w);
+}
+
 static void an_answer_that_says_nothing_is_asked_for_again(void **state)
 {
 	static const struct answer answers[] = {
@@ -395,6 +435,8 @@ int main(void)
 		WORLD_TEST(who_stands_twice_in_a_command_is_not_proved_by_the_roster),
 		WORLD_TEST(a_context_that_an_earlier_command_had_proves_nothing),
 		WORLD_TEST(a_context_that_several_requests_share_proves_none_of_them),
+		WORLD_TEST(participants_that_were_sent_one_by_one_prove_only_themselves),
+		WORLD_TEST(a_command_that_is_sent_once_more_may_have_been_sent_before),
 		WORLD_TEST(an_answer_that_says_nothing_is_asked_for_again),
 		WORLD_TEST(a_retry_after_is_waited_for),
 		WORLD_TEST(an_answer_that_refuses_the_question_leads_to_the_next_place),

@@ -72,6 +72,7 @@ void doubt_inherit(struct engine *e, struct job *job, const struct map_entry *en
 		job->results[i].delivery = DELIVERY_DOUBT;
 		job->results[i].unknown_error = doubt_error(e, job, i, what, NULL, 0);
 	}
+	job->was_split = entry->state == MAP_PARTLY && settled < n;
 	if (job_is_started(job)) {
 		job->entry.state = LEDGER_STARTED;
 		partition_activate(job);
@@ -88,16 +89,27 @@ static void note_evidence(struct job *job, enum job_evidence evidence)
  * operation is. */
 static bool went_at_once(const struct engine *e, const struct job *job)
 {
+	if (job->was_split)
+		return false;
 	for (size_t i = 0; i < job->n_results; i++) {
 		const struct result *result = &job->results[i];
 
-		if (result->delivery != DELIVERY_DOUBT || result->is_alone ||
+		if (result->delivery != DELIVERY_DOUBT ||
 		    (job->n_results > 1 &&
 		     job->command->participants[i].kind != PARTICIPANT_PLAIN) ||
 		    result->was_accepted != job->results[0].was_accepted)
 			return false;
 	}
 	return job->n_results <= e->policy->batch_max;
+}
+
+/* Also when it is to be sent once more because nobody knows. */
+static bool may_have_been_sent(const struct job *job)
+{
+	for (size_t i = 0; i < job->n_results; i++)
+		if (job->results[i].delivery != DELIVERY_NEW || job->results[i].unknown_error >= 0)
+			return true;
+	return false;
 }
 
 /* True when another command may have brought about what it asks for as well. */
@@ -108,7 +120,7 @@ static bool may_be_another(const struct job *job, const struct invited_entry *en
 	if (entry->offset == job->entry.offset)
 		return false;
 	other = (const struct job *)ledger_find(&job->partition->ledger, entry->offset);
-	return !other || other->state != JOB_QUEUED || job_is_started(other);
+	return !other || other->state != JOB_QUEUED || may_have_been_sent(other);
 }
 
 /* A caller's context proves something when one request alone had it. */

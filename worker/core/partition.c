@@ -150,7 +150,8 @@ static struct map_entry describe(const struct job *job)
 	if (entry.progress.settled == 0 && entry.progress.in_flight == 0)
 		entry.state = MAP_NEW;
 	else if (job->n_results == 1 ||
-	         (entry.progress.settled == 0 && entry.progress.in_flight == job->n_results))
+	         (entry.progress.settled == 0 && entry.progress.in_flight == job->n_results &&
+	          !job->was_split))
 		entry.state = MAP_STARTED;
 	else
 		entry.state = MAP_PARTLY;

@@ -53,6 +53,9 @@ static void mark_sent(struct engine *e, struct invite *invite)
 		job->results[batch->items[i].index].delivery = DELIVERY_SENT;
 		last = job;
 	}
+	/* Only a command that travels alone can be there in part. */
+	if (last && batch->n_jobs == 1 && batch->n < last->n_results)
+		last->was_split = true;
 	call_wait_for(e, invite->call, WAIT_CALL);
 }
 

@@ -67,6 +67,7 @@ struct job {
 	size_t n_done;    /* Participants that are decided */
 	struct fragments operations;
 	struct fragments errors;
+	bool was_split;          /* A request carried only a part of it */
 	uint32_t attempts;       /* Requests that carried a part of it */
 	uint32_t batch_commands; /* Of the last of these requests */
 	uint32_t batch_participants;
