@@ -6,7 +6,8 @@ import signal
 import time
 
 from conftest import assert_sound
-from rig import EXACTLY_ONCE, Load, Rig
+from history import judge
+from rig import AT_LEAST_ONCE, EXACTLY_ONCE, Load, Rig
 
 from kafka_client import committed
 
@@ -42,6 +43,24 @@ def test_forty_kills_leave_no_trace(tmp_path, broker):
     counted = assert_sound(history, 3000)
     assert counted["statuses"]["reconciled"] > 0
     assert counted["statuses"]["accepted"] > 2000
+
+
+def test_without_marks_the_same_kills_are_seen_to_ring_twice(tmp_path, broker):
+    """The proof that these tests could fail."""
+    dice = random.Random(SEED)
+    with Rig(tmp_path, broker=broker, config=AT_LEAST_ONCE, tag="unmarked") as rig:
+        rig.start()
+        load = Load(rig, 300, 1000, seed=SEED)
+        load.start()
+        for _ in range(8):
+            pass_time(rig, load, dice.uniform(0.7, 1.2))
+            dice.choice(rig.members).kill()
+        load.stop()
+        assert rig.finish(load)
+        history = rig.take(exactly_once=False)
+    kinds = {violation.kind for violation in judge(history)}
+    assert "duplicate-invite" in kinds
+    assert "missing-reply" not in kinds
 
 
 def test_stopped_workers_send_nothing_that_is_not_theirs(tmp_path, broker):
