@@ -3,12 +3,6 @@
 
 #include "worker/core/reply.h"
 
-static void out_of_memory_if(struct engine *e, bool condition)
-{
-	if (condition)
-		e->effects.out_of_memory = true;
-}
-
 int16_t respond_add_error(struct engine *e, struct job *job, enum reason reason,
                           const char *message, const char *graph_code, int http_status)
 {

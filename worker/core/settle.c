@@ -26,12 +26,6 @@ struct answered {
 	struct outcome outcome;
 };
 
-static void out_of_memory_if(struct engine *e, bool condition)
-{
-	if (condition)
-		e->effects.out_of_memory = true;
-}
-
 /* True for the first item of each job of the batch. */
 static bool begins_job(const struct batch *batch, size_t i)
 {

@@ -79,7 +79,7 @@ static bool produce_all(struct kafka_step *s, instant_t end)
 	DL_FOREACH (s->writes, w) {
 		rd_kafka_resp_err_t error;
 
-		while ((error = kafka_write_produce(w, rk)) == RD_KAFKA_RESP_ERR__QUEUE_FULL &&
+		while ((error = kafka_write_produce(w, rk, w)) == RD_KAFKA_RESP_ERR__QUEUE_FULL &&
 		       instant_before(clock_now(), end))
 			rd_kafka_flush(rk, ROOM_MS);
 		if (error != RD_KAFKA_RESP_ERR_NO_ERROR && !kafka_write_is_refusal(error)) {

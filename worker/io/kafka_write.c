@@ -60,7 +60,7 @@ void kafka_write_free(struct kafka_write *w)
 }
 
 /* librdkafka takes the headers with the record: it gets a copy, in case of another attempt. */
-rd_kafka_resp_err_t kafka_write_produce(struct kafka_write *w, rd_kafka_t *rk)
+rd_kafka_resp_err_t kafka_write_produce(struct kafka_write *w, rd_kafka_t *rk, void *opaque)
 {
 	rd_kafka_headers_t *headers = w->headers ? rd_kafka_headers_copy(w->headers) : NULL;
 	char *key = w->has_key ? w->key : NULL;
@@ -70,11 +70,12 @@ rd_kafka_resp_err_t kafka_write_produce(struct kafka_write *w, rd_kafka_t *rk)
 		w->error = rd_kafka_producev(
 		    rk, RD_KAFKA_V_TOPIC(w->topic), RD_KAFKA_V_KEY(key, w->key_size),
 		    RD_KAFKA_V_VALUE(w->value, w->value_size), RD_KAFKA_V_HEADERS(headers),
-		    RD_KAFKA_V_OPAQUE(w), RD_KAFKA_V_MSGFLAGS(RD_KAFKA_MSG_F_COPY), RD_KAFKA_V_END);
+		    RD_KAFKA_V_OPAQUE(opaque), RD_KAFKA_V_MSGFLAGS(RD_KAFKA_MSG_F_COPY),
+		    RD_KAFKA_V_END);
 	else
 		w->error = rd_kafka_producev(
 		    rk, RD_KAFKA_V_TOPIC(w->topic), RD_KAFKA_V_KEY(key, w->key_size),
-		    RD_KAFKA_V_VALUE(w->value, w->value_size), RD_KAFKA_V_OPAQUE(w),
+		    RD_KAFKA_V_VALUE(w->value, w->value_size), RD_KAFKA_V_OPAQUE(opaque),
 		    RD_KAFKA_V_MSGFLAGS(RD_KAFKA_MSG_F_COPY), RD_KAFKA_V_END);
 	w->is_taken = w->error == RD_KAFKA_RESP_ERR_NO_ERROR;
 	if (headers && !w->is_taken)

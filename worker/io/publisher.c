@@ -7,9 +7,9 @@
 #include "worker/io/publisher.h"
 
 #include "worker/io/kafka_client.h"
+#include "worker/io/kafka_write.h"
 
 #include <stdlib.h>
-#include <string.h>
 #include <utlist.h>
 
 /* Ids travel through librdkafka as pointers. */
@@ -17,19 +17,6 @@ _Static_assert(sizeof(void *) >= sizeof(uint64_t), "an id must fit into a pointe
 
 /* How long the handle itself may take to go, once nothing is on the way any more. */
 #define PUBLISHER_GRACE_MS 1000
-
-struct waiting_write {
-	uint64_t id;
-	rd_kafka_resp_err_t error; /* Why it was refused; unused while it waits */
-	char *topic;               /* Owned, as what follows */
-	char *key;
-	size_t key_size;
-	bool has_key;
-	char *value;
-	size_t value_size;
-	rd_kafka_headers_t *headers; /* NULL: none, or given away */
-	struct waiting_write *prev, *next;
-};
 
 enum publisher_state { PUBLISHER_OPEN, PUBLISHER_DRAINING, PUBLISHER_CLOSING };
 
@@ -43,8 +30,8 @@ struct publisher {
 	bool is_fatal; /* Was reported */
 	const struct log *log;
 
-	struct waiting_write *waiting;
-	struct waiting_write *refused;
+	struct kafka_write *waiting;
+	struct kafka_write *refused;
 	size_t pending;
 
 	uv_timer_t deadline;
@@ -52,71 +39,14 @@ struct publisher {
 	void *closed_owner;
 };
 
-static void free_write(struct waiting_write *w)
+static void free_writes(struct kafka_write **list)
 {
-	if (w->headers)
-		rd_kafka_headers_destroy(w->headers);
-	free(w->topic);
-	free(w->key);
-	free(w->value);
-	free(w);
-}
-
-static void free_writes(struct waiting_write **list)
-{
-	struct waiting_write *w, *next;
+	struct kafka_write *w, *next;
 
 	DL_FOREACH_SAFE (*list, w, next) {
 		DL_DELETE(*list, w);
-		free_write(w);
+		kafka_write_free(w);
 	}
-}
-
-/* A copy that is never NULL, so that an empty value stays an empty value. */
-static char *copy_bytes(struct bytes bytes)
-{
-	char *copy = malloc(bytes.size + 1);
-
-	CHECK(copy);
-	if (bytes.size > 0)
-		memcpy(copy, bytes.data, bytes.size);
-	copy[bytes.size] = '\0';
-	return copy;
-}
-
-static rd_kafka_headers_t *copy_headers(const struct publisher_write *write)
-{
-	rd_kafka_headers_t *headers;
-
-	if (write->n_headers == 0)
-		return NULL;
-	headers = rd_kafka_headers_new(write->n_headers);
-	for (size_t i = 0; i < write->n_headers; i++) {
-		const struct record_header *h = &write->headers[i];
-
-		rd_kafka_header_add(headers, h->name.data, (ssize_t)h->name.size,
-		                    h->is_null      ? NULL
-		                    : h->value.size ? h->value.data
-		                                    : "",
-		                    (ssize_t)h->value.size);
-	}
-	return headers;
-}
-
-static struct waiting_write *copy_write(const struct publisher_write *write)
-{
-	struct waiting_write *w = calloc(1, sizeof(*w));
-
-	CHECK(w);
-	w->id = write->id;
-	w->topic = copy_bytes(bytes_of(write->topic));
-	w->has_key = write->has_key;
-	w->key = copy_bytes(write->has_key ? write->key : bytes_of(""));
-	w->key_size = write->has_key ? write->key.size : 0;
-	w->value = copy_bytes(write->value);
-	w->value_size = write->value.size;
-	w->headers = copy_headers(write);
-	return w;
 }
 
 static void *pointer_of(uint64_t id)
@@ -124,43 +54,19 @@ static void *pointer_of(uint64_t id)
 	return (void *)(uintptr_t)id;
 }
 
-/* Give it to librdkafka, which takes the headers only when it takes the record. A key that is not
- * there is NULL. */
-static rd_kafka_resp_err_t produce(struct publisher *p, struct waiting_write *w)
+/* Offer one write that is in no list. True unless librdkafka has no room for it. */
+static bool offer(struct publisher *p, struct kafka_write *w)
 {
 	rd_kafka_t *rk = kafka_client_handle(p->client);
-	rd_kafka_resp_err_t error;
-	char *key = w->has_key ? w->key : NULL;
-
-	if (w->headers)
-		error = rd_kafka_producev(
-		    rk, RD_KAFKA_V_TOPIC(w->topic), RD_KAFKA_V_KEY(key, w->key_size),
-		    RD_KAFKA_V_VALUE(w->value, w->value_size), RD_KAFKA_V_HEADERS(w->headers),
-		    RD_KAFKA_V_OPAQUE(pointer_of(w->id)), RD_KAFKA_V_MSGFLAGS(RD_KAFKA_MSG_F_COPY),
-		    RD_KAFKA_V_END);
-	else
-		error = rd_kafka_producev(
-		    rk, RD_KAFKA_V_TOPIC(w->topic), RD_KAFKA_V_KEY(key, w->key_size),
-		    RD_KAFKA_V_VALUE(w->value, w->value_size), RD_KAFKA_V_OPAQUE(pointer_of(w->id)),
-		    RD_KAFKA_V_MSGFLAGS(RD_KAFKA_MSG_F_COPY), RD_KAFKA_V_END);
-	if (error == RD_KAFKA_RESP_ERR_NO_ERROR)
-		w->headers = NULL;
-	return error;
-}
-
-/* Offer one write that is in no list. True unless librdkafka has no room for it. */
-static bool offer(struct publisher *p, struct waiting_write *w)
-{
-	rd_kafka_resp_err_t error = produce(p, w);
+	rd_kafka_resp_err_t error = kafka_write_produce(w, rk, pointer_of(w->id));
 
 	if (error == RD_KAFKA_RESP_ERR__QUEUE_FULL)
 		return false;
 	if (error == RD_KAFKA_RESP_ERR_NO_ERROR || error == RD_KAFKA_RESP_ERR__FATAL) {
 		/* Of a fatal error on_error() tells; the record has no result then. */
-		free_write(w);
+		kafka_write_free(w);
 		return true;
 	}
-	w->error = error;
 	DL_APPEND(p->refused, w);
 	kafka_client_again(p->client);
 	return true;
@@ -168,7 +74,7 @@ static bool offer(struct publisher *p, struct waiting_write *w)
 
 void publisher_write(struct publisher *p, const struct publisher_write *write)
 {
-	struct waiting_write *w = copy_write(write);
+	struct kafka_write *w = kafka_write_new(write);
 
 	CHECK(p->state == PUBLISHER_OPEN);
 	p->pending++;
@@ -180,7 +86,7 @@ void publisher_write(struct publisher *p, const struct publisher_write *write)
 static void offer_waiting(struct publisher *p)
 {
 	while (p->waiting) {
-		struct waiting_write *w = p->waiting;
+		struct kafka_write *w = p->waiting;
 
 		DL_DELETE(p->waiting, w);
 		if (!offer(p, w)) {
@@ -231,14 +137,14 @@ static void on_delivery(rd_kafka_t *rk, const rd_kafka_message_t *message, void 
 
 static void report_refused(struct publisher *p)
 {
-	struct waiting_write *refused = p->refused;
-	struct waiting_write *w, *next;
+	struct kafka_write *refused = p->refused;
+	struct kafka_write *w, *next;
 
 	p->refused = NULL;
 	DL_FOREACH_SAFE (refused, w, next) {
 		DL_DELETE(refused, w);
 		report(p, w->id, rd_kafka_err2str(w->error));
-		free_write(w);
+		kafka_write_free(w);
 	}
 }
 

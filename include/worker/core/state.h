@@ -48,6 +48,13 @@ struct engine {
 	struct buffer topic;     /* Name of the command topic, as records carry it */
 };
 
+/* The engine is lost, for want of memory, when 'condition' says so. */
+static inline void out_of_memory_if(struct engine *e, bool condition)
+{
+	if (condition)
+		e->effects.out_of_memory = true;
+}
+
 /* Append a line to the trace: "[ 120] …", milliseconds since the origin. */
 void trace(struct engine *e, const char *format, ...) PRINTF_LIKE(2, 3);
 

@@ -26,8 +26,8 @@ struct kafka_write {
 struct kafka_write *kafka_write_new(const struct publisher_write *write) MUST_CHECK;
 void kafka_write_free(struct kafka_write *w);
 
-/* Give it to librdkafka, which makes a copy; the delivery report gets the write as its opaque. */
-rd_kafka_resp_err_t kafka_write_produce(struct kafka_write *w, rd_kafka_t *rk);
+/* Give it to librdkafka, which makes a copy; the delivery report gets 'opaque'. */
+rd_kafka_resp_err_t kafka_write_produce(struct kafka_write *w, rd_kafka_t *rk, void *opaque);
 
 /* True for errors that say that this record will never be taken, so that trying again is in vain.
  */
