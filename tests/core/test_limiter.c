@@ -121,6 +121,58 @@ static void retuning_keeps_the_tokens_that_fit(void **state)
 	assert_int_equal(limiter_ready_at(&l, now).us, 1000000);
 }
 
+/* Requests wait for their marks for a while; the times at which they leave are what counts. */
+static void requests_that_wait_for_their_mark_never_exceed_the_rate_when_they_leave(void **state)
+{
+	(void)state;
+	for (uint64_t seed = 1; seed <= 200; seed++) {
+		struct random r;
+		struct limiter l;
+		instant_t now = { 777 };
+		int64_t room_us = 5000; /* What a strict bucket of sent requests has, and the slack */
+		uint32_t burst;
+
+		random_init(&r, seed);
+		burst = 1 + (uint32_t)random_below(&r, 4);
+		limiter_init(&l, 10, burst, burst, now);
+		room_us += burst * INT64_C(100000);
+		for (unsigned i = 0; i < 500; i++) {
+			int64_t pause_us = (int64_t)random_below(&r, 150000);
+
+			now.us += pause_us;
+			room_us += pause_us;
+			if (room_us > burst * INT64_C(100000) + 5000)
+				room_us = burst * INT64_C(100000) + 5000;
+			if (l.reserved > 0 && random_below(&r, 2) == 0) {
+				limiter_spend(&l, now);
+				room_us -= 100000;
+			} else if (l.reserved > 0 && random_below(&r, 8) == 0) {
+				limiter_return(&l);
+			} else {
+				(void)limiter_reserve(&l, now);
+			}
+			assert_true(room_us >= 0);
+		}
+	}
+}
+
+static void a_bucket_whose_tokens_are_all_reserved_is_never_ready(void **state)
+{
+	struct limiter l;
+	instant_t later = { INT64_C(60000000) };
+
+	(void)state;
+	limiter_init(&l, 10, 2, 2, (instant_t){ 0 });
+	assert_true(limiter_reserve(&l, (instant_t){ 0 }));
+	assert_true(limiter_reserve(&l, (instant_t){ 0 }));
+	assert_false(limiter_reserve(&l, later));
+	assert_true(instant_is_never(limiter_ready_at(&l, later)));
+	limiter_return(&l);
+	assert_true(limiter_reserve(&l, later));
+	limiter_spend(&l, later);
+	assert_int_equal(limiter_ready_at(&l, later).us, later.us + 95000);
+}
+
 static void an_idle_age_does_not_overflow(void **state)
 {
 	struct limiter l;
@@ -140,6 +192,9 @@ int main(void)
 		cmocka_unit_test(late_timers_cost_no_rate),
 		cmocka_unit_test(a_rate_with_no_whole_interval_does_not_drift),
 		cmocka_unit_test(retuning_keeps_the_tokens_that_fit),
+		cmocka_unit_test(
+		    requests_that_wait_for_their_mark_never_exceed_the_rate_when_they_leave),
+		cmocka_unit_test(a_bucket_whose_tokens_are_all_reserved_is_never_ready),
 		cmocka_unit_test(an_idle_age_does_not_overflow),
 	};
 

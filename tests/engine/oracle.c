@@ -39,7 +39,6 @@ static void judge_in_flight(const struct world *w)
 
 void oracle_mark(struct world *w)
 {
-	spend(&w->application, w->policy.application_rate, w->policy.application_burst, w->now);
 	judge_in_flight(w);
 }
 
@@ -237,8 +236,10 @@ void oracle_post(struct world *w, const struct world_post *post)
 		             other->partition == post->partition &&
 		             strcmp(other->call, post->call) == 0);
 	}
-	spend(&call_of(w, post->call, post->partition, w->marked.at)->bucket, w->policy.call_rate,
-	      w->policy.call_burst, w->marked.at);
+	/* Rates are about what leaves, not about what is marked. */
+	spend(&w->application, w->policy.application_rate, w->policy.application_burst, w->now);
+	spend(&call_of(w, post->call, post->partition, w->now)->bucket, w->policy.call_rate,
+	      w->policy.call_burst, w->now);
 	judge_batch(w, participants);
 	if (w->policy.exactly_once)
 		judge_mark(w, post);

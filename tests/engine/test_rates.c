@@ -164,13 +164,39 @@ static void one_event_releases_a_bounded_number_of_requests(void **state)
 		world_command(w, i, call, "ann");
 	}
 	assert_int_equal(w->n_marks, 10);
+	for (unsigned i = 0; i < 10; i++)
+		world_mark(w);
 	/* One timer of the application lets the next go, when there are ten tokens again. */
 	w->late_us = 2000000;
 	world_elapse(w, 2100);
-	assert_int_equal(w->n_marks, 14);
+	assert_int_equal(w->n_marks, 4);
 	w->late_us = 0;
 	world_elapse(w, 1);
-	assert_int_equal(w->n_marks, 20);
+	assert_int_equal(w->n_marks, 10);
+}
+
+static void marks_that_are_late_do_not_let_requests_leave_faster_than_the_rate(void **state)
+{
+	struct world *w = *state;
+	instant_t first;
+
+	world_reopen(w, slow_application_policy());
+	w->marks_by_hand = true;
+	for (int64_t i = 0; i < 3; i++) {
+		char call[16];
+
+		snprintf(call, sizeof(call), "call-%d", (int)i);
+		world_command(w, i, call, "ann");
+	}
+	world_elapse(w, 90);
+	first = w->now;
+	world_mark(w);
+	world_accept(w);
+	assert_int_equal(w->n_marks, 0);
+	w->marks_by_hand = false;
+	while (w->n_posts < 3)
+		world_elapse(w, 1);
+	assert_in_range(duration_to_ms(instant_since(w->now, first)), 195, 200);
 }
 
 static void no_more_requests_than_allowed_are_in_flight(void **state)
@@ -316,6 +342,7 @@ int main(void)
 		WORLD_TEST(a_call_with_high_priority_is_served_before_the_ring),
 		WORLD_TEST(the_application_has_one_timer),
 		WORLD_TEST(one_event_releases_a_bounded_number_of_requests),
+		WORLD_TEST(marks_that_are_late_do_not_let_requests_leave_faster_than_the_rate),
 		WORLD_TEST(no_more_requests_than_allowed_are_in_flight),
 		WORLD_TEST(a_call_met_right_after_a_takeover_starts_without_a_token),
 		WORLD_TEST(who_committed_offset_0_may_have_spent_all_tokens),

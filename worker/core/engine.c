@@ -140,6 +140,7 @@ static void post(struct engine *e, struct invite *invite)
 
 	if (!effect)
 		return;
+	scheduler_sent(e, invite->call);
 	invite->state = INVITE_IN_FLIGHT;
 	invite->sent = e->now;
 	effect->invite_id = invite->id;

@@ -215,6 +215,7 @@ static void orphan_invite(struct engine *e, struct call *call)
 	call->invite = NULL;
 	call->state = CALL_IDLE;
 	if (invite->state == INVITE_MARKING) {
+		scheduler_unsent(e, call);
 		slots_remove(&e->invites, invite->id);
 		e->in_flight--;
 		free(invite);

@@ -89,19 +89,32 @@ static void begin_invite(struct engine *e, struct call *call)
 /* Start what the call has, if the time of none of it is over. False when there was no token. */
 static bool serve(struct engine *e, struct call *call)
 {
-	if (!limiter_take(&e->application.limiter, e->now))
+	if (!limiter_reserve(&e->application.limiter, e->now))
 		return false;
 	scheduler_remove(e, call);
 	call_expire(e, call);
-	if (!call_first(call) || !limiter_take(&call->limiter, e->now)) {
+	if (!call_first(call) || !limiter_reserve(&call->limiter, e->now)) {
+		limiter_return(&e->application.limiter);
 		call_update(e, call);
-		return true;
-	}
-	if (call->doubts > 0)
+	} else if (call->doubts > 0) {
+		scheduler_sent(e, call);
 		doubt_look(e, call);
-	else
+	} else {
 		begin_invite(e, call);
+	}
 	return true;
+}
+
+void scheduler_sent(struct engine *e, struct call *call)
+{
+	limiter_spend(&e->application.limiter, e->now);
+	limiter_spend(&call->limiter, e->now);
+}
+
+void scheduler_unsent(struct engine *e, struct call *call)
+{
+	limiter_return(&e->application.limiter);
+	limiter_return(&call->limiter);
 }
 
 static void grow_share(struct engine *e)

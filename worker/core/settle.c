@@ -318,6 +318,7 @@ void settle_unsent(struct engine *e, struct invite *invite)
 
 	slots_remove(&e->invites, invite->id);
 	e->in_flight--;
+	scheduler_unsent(e, a.call);
 	a.call->invite = NULL;
 	a.call->state = CALL_IDLE;
 	renew(&a);

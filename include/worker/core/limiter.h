@@ -3,7 +3,11 @@
  * The limiter holds no clock and arms no timer: every question carries the instant at which it is
  * asked, and the caller decides how to wait. Tokens are counted as nanoseconds of credit, so that
  * no rate is rounded up. A wake-up that comes a little late is not lost: up to LIMITER_SLACK of it
- * is credited, which keeps the rate true to its figure without ever letting an extra request go. */
+ * is credited, which keeps the rate true to its figure without ever letting an extra request go.
+ *
+ * A request is chosen a while before it is sent: its token is reserved then, and spent when it
+ * goes. A reserved token still fills its place in the bucket, so that the requests that leave never
+ * exceed the rate, however long some of them waited for their mark. */
 #ifndef WORKER_CORE_LIMITER_H
 #define WORKER_CORE_LIMITER_H
 
@@ -17,7 +21,8 @@
 struct limiter {
 	int64_t interval_ns; /* Time to earn one token */
 	int64_t full_ns;     /* Credit of a full bucket: burst times interval */
-	int64_t credit_ns;   /* Credit at 'refilled' */
+	int64_t credit_ns;   /* Credit at 'refilled', reserved tokens included */
+	uint32_t reserved;   /* Tokens of requests that are about to be sent */
 	instant_t refilled;  /* When 'credit_ns' was last brought up to date */
 };
 
@@ -25,16 +30,28 @@ struct limiter {
  * there now. */
 void limiter_init(struct limiter *l, double rate, uint32_t burst, uint32_t tokens, instant_t now);
 
-/* Go on with another rate and burst; tokens that are there stay, as far as they fit. */
+/* Go on with another rate and burst; tokens that are there stay, as far as they fit, and so do
+ * reservations. */
 void limiter_retune(struct limiter *l, double rate, uint32_t burst, instant_t now);
 
 /* Take one token. False, leaving the bucket untouched, when there is none. */
 bool limiter_take(struct limiter *l, instant_t now);
 
-/* Take all that is there. */
+/* Keep one token for a request that will be sent: limiter_spend() or limiter_return() must follow.
+ * False, leaving the bucket untouched, when there is none. */
+bool limiter_reserve(struct limiter *l, instant_t now);
+
+/* A request with a reserved token is sent now. */
+void limiter_spend(struct limiter *l, instant_t now);
+
+/* A request with a reserved token is not sent after all. */
+void limiter_return(struct limiter *l);
+
+/* Take all that is there and not reserved. */
 void limiter_empty(struct limiter *l, instant_t now);
 
-/* Earliest instant at which limiter_take() can succeed; not after 'now' when it can already. */
+/* Earliest instant at which limiter_take() can succeed; not after 'now' when it can already.
+ * INSTANT_NEVER when a reserved token must be spent or returned first. */
 instant_t limiter_ready_at(const struct limiter *l, instant_t now);
 
 /* Earliest instant at which the bucket is full; not after 'now' when it is already. */

@@ -15,6 +15,10 @@ void scheduler_remove(struct engine *e, struct call *call);
  * rest. */
 void scheduler_run(struct engine *e);
 
+/* A request of the call, whose tokens are reserved, is sent now, or is not sent after all. */
+void scheduler_sent(struct engine *e, struct call *call);
+void scheduler_unsent(struct engine *e, struct call *call);
+
 /* Our share of the application's rate: 'owned' of 'total' partitions. */
 void scheduler_share(struct engine *e, uint32_t owned, uint32_t total);
 
