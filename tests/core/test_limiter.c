@@ -129,7 +129,7 @@ static void requests_that_wait_for_their_mark_never_exceed_the_rate_when_they_le
 		struct random r;
 		struct limiter l;
 		instant_t now = { 777 };
-		int64_t room_us = 5000; /* What a strict bucket of sent requests has, and the slack */
+		int64_t room_us = 5000; /* Of a strict bucket of what is sent, and the slack */
 		uint32_t burst;
 
 		random_init(&r, seed);
