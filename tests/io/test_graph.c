@@ -37,6 +37,7 @@ struct world {
 	unsigned answers;
 	uint64_t id;
 	enum answer_progress progress;
+	bool is_withheld;
 	int status;
 	bool has_location;
 	char request_id[64];
@@ -74,6 +75,7 @@ static void on_answer(void *owner, uint64_t id, const struct answer *answer)
 	w->answers++;
 	w->id = id;
 	w->progress = answer->progress;
+	w->is_withheld = answer->is_withheld;
 	w->status = answer->http_status;
 	w->has_location = answer->location != NULL;
 	w->sent_at = answer->sent_at;
@@ -269,6 +271,7 @@ static void knows_what_was_not_sent(void **state)
 	wait_for_answer(&w);
 	assert_int_equal(w.id, 2);
 	assert_int_equal(w.progress, ANSWER_NOT_SENT);
+	assert_false(w.is_withheld);
 	assert_int_equal(w.status, 0);
 	assert_string_not_equal(w.problem, "");
 	assert_int_equal(w.invites, 1);
@@ -289,6 +292,7 @@ static void answers_later_what_cannot_be_started(void **state)
 	invite_with(&w, forged);
 	wait_for_answer(&w);
 	assert_int_equal(w.progress, ANSWER_NOT_SENT);
+	assert_true(w.is_withheld);
 	assert_non_null(token_peek(w.token));
 	invite_with(&w, forged);
 	wait_for_answer(&w);
@@ -367,12 +371,14 @@ static void sends_nothing_when_the_gate_is_closed(void **state)
 	invite(&w, 1);
 	wait_for_answer(&w);
 	assert_int_equal(w.progress, ANSWER_NOT_SENT);
+	assert_true(w.is_withheld);
 	assert_int_equal(w.gates, 1);
 	assert_int_equal(w.invites, 0);
 	w.is_closed = false;
 	invite(&w, 2);
 	wait_for_answer(&w);
 	assert_int_equal(w.progress, ANSWER_COMPLETE);
+	assert_false(w.is_withheld);
 	assert_int_equal(w.invites, 1);
 	world_close(&w);
 }

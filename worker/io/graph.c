@@ -42,6 +42,7 @@ struct pending {
 	struct token_waiter waiter;
 	struct http_transfer *transfer; /* NULL: not on its way */
 	instant_t sent_at;
+	bool is_withheld;   /* The gate was closed */
 	struct err problem; /* Of those that could not be started */
 };
 
@@ -100,6 +101,7 @@ static void pending_put(struct graph *g, struct pending *p)
 	buffer_clear(&p->body);
 	buffer_clear(&p->bearer);
 	p->transfer = NULL;
+	p->is_withheld = false;
 	LL_PREPEND(g->spare, p);
 	g->n_spare++;
 }
@@ -121,9 +123,10 @@ static void pending_answer(struct pending *p, const struct answer *answer)
 	pending_put(g, p);
 }
 
+/* It could not be tried. */
 static void pending_fail(struct pending *p, enum answer_progress progress, const char *problem)
 {
-	struct answer answer = { .progress = progress, .problem = problem };
+	struct answer answer = { .progress = progress, .is_withheld = true, .problem = problem };
 
 	pending_answer(p, &answer);
 }
@@ -164,6 +167,7 @@ static void on_answered(void *owner, const struct http_response *response)
 		.request_id = response->headers[HTTP_REQUEST_ID],
 		.client_request_id = response->headers[HTTP_CLIENT_REQUEST_ID],
 		.sent_at = p->sent_at,
+		.is_withheld = p->is_withheld,
 	};
 
 	if (response->problem)
@@ -192,7 +196,8 @@ static bool on_gate(void *owner)
 	struct pending *p = owner;
 	const struct graph_callbacks *cb = &p->graph->callbacks;
 
-	return !cb->may_send || cb->may_send(cb->owner);
+	p->is_withheld = cb->may_send && !cb->may_send(cb->owner);
+	return !p->is_withheld;
 }
 
 static const char *graph_url(struct graph *g, struct bytes call_id, enum pending_kind kind)

@@ -21,6 +21,7 @@ enum answer_progress {
 
 struct answer {
 	enum answer_progress progress;
+	bool is_withheld;     /* The service was not asked: NOT_SENT is this worker's own doing */
 	int http_status;      /* 0 unless ANSWER_COMPLETE */
 	struct bytes body;    /* Borrowed, as all below */
 	const char *problem;  /* Why it is not COMPLETE, for people; NULL otherwise */

@@ -1,0 +1,66 @@
+/* Circuit breaker: while the service is ill it is probed with single requests instead of being
+ * given all that waits.
+ *
+ *            many ill answers               pause is over
+ *   CLOSED -------------------->   OPEN  -------------------> PROBING
+ *     ^                             ^                            |
+ *     |                             +----- ill: longer pause ----+
+ *     +------------------------------------ well ---------------+
+ *
+ * Ill answers are many when as many came in a row as the policy says, or when half of the last 64
+ * were ill. Only answers to requests that were sent in the present state count: a breaker that has
+ * just closed is not opened by what failed before.
+ *
+ * Pure: it holds no clock and sends nothing. A probe is any request; that there is one at a time is
+ * a bound on the requests in flight, breaker_allows(). */
+#ifndef WORKER_CORE_BREAKER_H
+#define WORKER_CORE_BREAKER_H
+
+#include "worker/base/random.h"
+#include "worker/core/health.h"
+
+enum breaker_state {
+	BREAKER_CLOSED, /* All is well */
+	BREAKER_OPEN,   /* Nothing is sent */
+	BREAKER_PROBING /* One request may be in flight */
+};
+
+struct breaker_policy {
+	uint32_t row;         /* So many ill answers in a row open it; 0: nothing does */
+	duration_t base, cap; /* First and longest pause before a probe */
+};
+
+struct breaker {
+	struct breaker_policy policy;
+	enum breaker_state state;
+	instant_t changed; /* Since when it is in this state */
+	instant_t until;   /* OPEN: when the pause ends */
+	instant_t ill;     /* Since when it has not been closed; NEVER: it is closed */
+	uint64_t recent;   /* The last answers, newest first: 1 is an ill one */
+	uint32_t row;      /* Ill answers in a row */
+	uint32_t well_row; /* Others in a row */
+	unsigned pauses;   /* Since it was well for long; they grow with it */
+	int64_t ill_us;    /* Time that it was not closed, until 'ill' */
+};
+
+void breaker_init(struct breaker *b, const struct breaker_policy *policy, instant_t now);
+
+/* Count an answer to a request that was sent at 'sent'. True when the state changed. */
+bool breaker_note(struct breaker *b, instant_t sent, instant_t now, enum health health,
+                  struct random *random);
+
+/* Let time pass: a pause may be over. True when the state changed. */
+bool breaker_tick(struct breaker *b, instant_t now);
+
+/* How many requests may be in flight, of 'limit'. */
+uint32_t breaker_allows(const struct breaker *b, uint32_t limit);
+
+/* When breaker_tick() will change the state; NEVER when only an answer can. */
+instant_t breaker_wakes_at(const struct breaker *b);
+
+/* How long in all it has not been closed. The difference of two is the time between them. */
+duration_t breaker_ill_time(const struct breaker *b, instant_t now);
+
+const char *breaker_state_text(enum breaker_state state);
+
+#endif

@@ -1,0 +1,118 @@
+/* Circuit breaker: see breaker.h. */
+#include "worker/core/breaker.h"
+
+#include "worker/core/retry.h"
+
+/* Answers in 'recent', and how many ill ones among them open the breaker. */
+#define RECENT      64
+#define RECENT_MANY (RECENT / 2)
+
+static void enter(struct breaker *b, enum breaker_state state, instant_t now)
+{
+	b->state = state;
+	b->changed = now;
+	b->recent = 0;
+	b->row = 0;
+	b->well_row = 0;
+}
+
+void breaker_init(struct breaker *b, const struct breaker_policy *policy, instant_t now)
+{
+	*b = (struct breaker){ .policy = *policy, .ill = INSTANT_NEVER };
+	enter(b, BREAKER_CLOSED, now);
+}
+
+static void open_up(struct breaker *b, instant_t now, struct random *random)
+{
+	const struct breaker_policy *policy = &b->policy;
+
+	enter(b, BREAKER_OPEN, now);
+	b->pauses++;
+	b->until = instant_add(now, retry_backoff(policy->base, policy->cap, b->pauses, random));
+	if (instant_is_never(b->ill))
+		b->ill = now;
+}
+
+static void close_up(struct breaker *b, instant_t now)
+{
+	enter(b, BREAKER_CLOSED, now);
+	b->ill_us += instant_since(now, b->ill).us;
+	b->ill = INSTANT_NEVER;
+}
+
+static void count(struct breaker *b, enum health health)
+{
+	bool is_ill = health == HEALTH_ILL;
+
+	b->recent = b->recent << 1 | is_ill;
+	b->row = is_ill ? b->row + 1 : 0;
+	b->well_row = is_ill ? 0 : b->well_row + 1;
+	/* As many good answers as bad ones would open it: it is over. */
+	if (b->well_row >= b->policy.row)
+		b->pauses = 0;
+}
+
+static bool are_many_ill(const struct breaker *b)
+{
+	return b->policy.row > 0 &&
+	       (b->row >= b->policy.row || __builtin_popcountll(b->recent) >= RECENT_MANY);
+}
+
+bool breaker_note(struct breaker *b, instant_t sent, instant_t now, enum health health,
+                  struct random *random)
+{
+	if (health == HEALTH_NONE || b->state == BREAKER_OPEN || instant_before(sent, b->changed))
+		return false;
+	if (b->state == BREAKER_PROBING) {
+		if (health == HEALTH_WELL)
+			close_up(b, now);
+		else
+			open_up(b, now, random);
+		return true;
+	}
+	count(b, health);
+	if (!are_many_ill(b))
+		return false;
+	open_up(b, now, random);
+	return true;
+}
+
+bool breaker_tick(struct breaker *b, instant_t now)
+{
+	if (b->state != BREAKER_OPEN || instant_before(now, b->until))
+		return false;
+	enter(b, BREAKER_PROBING, now);
+	return true;
+}
+
+uint32_t breaker_allows(const struct breaker *b, uint32_t limit)
+{
+	switch (b->state) {
+	case BREAKER_CLOSED:
+		return limit;
+	case BREAKER_OPEN:
+		return 0;
+	case BREAKER_PROBING:
+		break;
+	}
+	return 1;
+}
+
+instant_t breaker_wakes_at(const struct breaker *b)
+{
+	return b->state == BREAKER_OPEN ? b->until : INSTANT_NEVER;
+}
+
+duration_t breaker_ill_time(const struct breaker *b, instant_t now)
+{
+	int64_t going_on = instant_is_never(b->ill) ? 0 : instant_since(now, b->ill).us;
+
+	return (duration_t){ b->ill_us + going_on };
+}
+
+const char *breaker_state_text(enum breaker_state state)
+{
+	static const char *const texts[] = { "closed", "open", "probing" };
+
+	return texts[state];
+}
