@@ -153,6 +153,30 @@ static void three_throttled_calls_hold_the_application(void **state)
 	assert_int_equal(posts_after(w, 1), 7);
 }
 
+static void three_throttled_calls_hold_nothing_else_on_a_day_when_many_are_throttled(void **state)
+{
+	struct world *w = *state;
+	char call[16];
+
+	for (unsigned i = 0; i < 200; i++) {
+		snprintf(call, sizeof(call), "call-%u", i);
+		send(w, i, call, "ann");
+		if (i % 4 == 0)
+			world_answer(w, 429, "10", NULL);
+		else
+			world_accept(w);
+	}
+	for (unsigned i = 200; i < 203; i++) {
+		snprintf(call, sizeof(call), "call-%u", i);
+		send(w, i, call, "ann");
+		world_answer(w, 429, "10", NULL);
+	}
+	send(w, 203, "call-x", "bob");
+	assert_int_equal(w->n_posts, 204);
+	world_accept(w);
+	expect_status(w, 203, "accepted");
+}
+
 static void what_the_application_may_not_send_within_max_hold_fails_at_once(void **state)
 {
 	struct world *w = *state;
@@ -530,6 +554,8 @@ int main(void)
 		WORLD_TEST(a_row_of_holds_fails_as_throttled_when_it_gets_too_long),
 		WORLD_TEST(two_throttled_calls_do_not_hold_the_application),
 		WORLD_TEST(three_throttled_calls_hold_the_application),
+		WORLD_TEST(
+		    three_throttled_calls_hold_nothing_else_on_a_day_when_many_are_throttled),
 		WORLD_TEST(what_the_application_may_not_send_within_max_hold_fails_at_once),
 		WORLD_TEST(an_answer_to_an_older_request_does_not_lift_the_hold),
 		WORLD_TEST(

@@ -60,6 +60,7 @@ struct engine *engine_new(const struct policy *policy, struct metrics *metrics, 
 	buffer_init(&e->operation, OPERATION_MAX_BYTES);
 	buffer_init(&e->error, ERROR_MAX_BYTES);
 	buffer_init(&e->topic, NAME_MAX_BYTES);
+	throttle_init(&e->application.throttle);
 	e->application.grows_at = INSTANT_NEVER;
 	e->application.held_since = INSTANT_NEVER;
 	e->application.armed = INSTANT_NEVER;

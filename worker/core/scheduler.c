@@ -234,7 +234,7 @@ void scheduler_clear_hold(struct engine *e)
 {
 	struct application *a = &e->application;
 
-	a->throttled_calls = 0;
+	throttle_pass(&a->throttle);
 	if (instant_before(e->now, a->hold_until))
 		return;
 	a->held_since = INSTANT_NEVER;

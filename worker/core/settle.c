@@ -8,10 +8,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-/* So many calls throttled in a row, with nothing accepted between: it is the application that is
- * throttled. */
-#define THROTTLED_CALLS 3
-
 static const enum metric class_metrics[OUTCOME_CLASSES] = {
 	METRIC_requests_accepted,      METRIC_requests_throttled, METRIC_requests_not_sent,
 	METRIC_requests_refused,       METRIC_requests_call_over, METRIC_requests_unauthorized,
@@ -97,10 +93,15 @@ static void on_accepted(struct answered *a)
 	metrics_add(a->e->metrics, METRIC_participants_sent, (int64_t)batch->n);
 }
 
+/* Answers to requests that were on their way when the application's hold began say nothing new. */
+static bool is_from_before_hold(const struct answered *a)
+{
+	return instant_before(a->invite->sent, a->e->application.penalized);
+}
+
 static void on_throttled(struct answered *a)
 {
 	struct engine *e = a->e;
-	struct application *application = &e->application;
 	duration_t pause = a->outcome.has_retry_after
 	                       ? a->outcome.retry_after
 	                       : retry_backoff(e->policy->retry_base, e->policy->retry_cap,
@@ -109,13 +110,9 @@ static void on_throttled(struct answered *a)
 
 	a->call->failures++;
 	call_hold(e, a->call, until, REASON_THROTTLED);
-	if (a->call->alarm_id != application->last_throttled)
-		application->throttled_calls++;
-	application->last_throttled = a->call->alarm_id;
-	if (application->throttled_calls >= THROTTLED_CALLS) {
-		application->throttled_calls = 0;
+	if (!is_from_before_hold(a) &&
+	    throttle_hit(&e->application.throttle, a->call->alarm_id))
 		scheduler_hold(e, until, REASON_THROTTLED);
-	}
 	renew(a);
 }
 
@@ -169,8 +166,7 @@ static void on_call_over(struct answered *a)
 }
 
 /* All calls are concerned. A refused token is fetched anew and tried at once; what fails then, and
- * everything else, backs off. Answers to requests that were on their way when the hold began say
- * nothing new. */
+ * everything else, backs off. */
 static void on_application_refused(struct answered *a)
 {
 	struct engine *e = a->e;
@@ -179,7 +175,7 @@ static void on_application_refused(struct answered *a)
 	duration_t pause = { 0 };
 
 	renew(a);
-	if (instant_before(a->invite->sent, application->penalized))
+	if (is_from_before_hold(a))
 		return;
 	if (!is_first_401)
 		pause = retry_backoff(e->policy->retry_base, e->policy->retry_cap,

@@ -8,6 +8,7 @@
 #include "worker/core/invite.h"
 #include "worker/core/outcome.h"
 #include "worker/core/partition.h"
+#include "worker/core/throttle.h"
 
 /* What keeps the whole application from sending. */
 struct application {
@@ -19,9 +20,8 @@ struct application {
 	instant_t held_since; /* NEVER: not held */
 	enum reason hold_reason;
 	unsigned failures;
-	instant_t penalized;      /* When it was last held: answers to older requests add nothing */
-	unsigned throttled_calls; /* Throttled answers in a row, each of another call */
-	uint64_t last_throttled;  /* The call of the last of them, by its alarm id */
+	instant_t penalized; /* When it was last held: answers to older requests add nothing */
+	struct throttle throttle;
 	instant_t armed;
 };
 
