@@ -69,11 +69,15 @@ static void every_status_has_its_class(void **state)
 		{ 403, NULL, ERROR("7503"), OUTCOME_MISCONFIGURED, REASON_MISCONFIGURED, false },
 		{ 403, NULL, ERROR("7504"), OUTCOME_MISCONFIGURED, REASON_MISCONFIGURED, false },
 		{ 403, NULL, ERROR("7505"), OUTCOME_REFUSED, REASON_REFUSED, true },
-		{ 403, NULL, ERROR("Forbidden"), OUTCOME_REFUSED, REASON_REFUSED, false },
+		{ 403, NULL, ERROR("Forbidden"), OUTCOME_REFUSED, REASON_REFUSED, true },
+		{ 403, NULL, NULL, OUTCOME_REFUSED, REASON_REFUSED, true },
 		{ 400, NULL, ERROR("BadRequest"), OUTCOME_REFUSED, REASON_REFUSED, true },
 		{ 404, NULL, ERROR("8522"), OUTCOME_CALL_OVER, REASON_CALL_OVER, false },
 		{ 404, NULL, NULL, OUTCOME_CALL_OVER, REASON_CALL_OVER, false },
 		{ 408, NULL, NULL, OUTCOME_UNKNOWN, REASON_UNKNOWN, false },
+		{ 408, "1", NULL, OUTCOME_UNKNOWN, REASON_UNKNOWN, false },
+		{ 410, NULL, NULL, OUTCOME_CALL_OVER, REASON_CALL_OVER, false },
+		{ 413, NULL, NULL, OUTCOME_REFUSED, REASON_REFUSED, true },
 		{ 302, NULL, NULL, OUTCOME_MISCONFIGURED, REASON_MISCONFIGURED, false },
 		{ 409, NULL, NULL, OUTCOME_REFUSED, REASON_REFUSED, false },
 		{ 499, NULL, NULL, OUTCOME_REFUSED, REASON_REFUSED, false },
@@ -273,8 +277,8 @@ static void both_references_are_tables(void **state)
 	(void)state;
 	buffer_init(&out, 100000);
 	outcome_write_reference(&out);
-	assert_non_null(strstr(out.data, "| 403 / 7505 | refused | `refused` |"));
-	assert_non_null(strstr(out.data, "| any other status | unknown |"));
+	assert_non_null(strstr(out.data, "| 403 / 7505 | refused | yes | none |"));
+	assert_non_null(strstr(out.data, "| any other status | unknown | no |"));
 	reason_write_reference(&out);
 	assert_non_null(strstr(out.data, "| `call-over` |"));
 	assert_true(buffer_ok(&out));

@@ -9,7 +9,8 @@
 #include <stdio.h>
 #include <string.h>
 
-/* One row of the table: the first that fits an answer judges it. */
+/* One row of the table: the first that fits an answer judges it. An error code of Graph that has a
+ * row of its own is also found when it is nested in others. */
 struct rule {
 	enum answer_progress progress;
 	int from, to;           /* HTTP status, for ANSWER_COMPLETE */
@@ -25,48 +26,72 @@ struct rule {
 
 static const struct rule rules[] = {
 	{ ANSWER_NO_TOKEN, 0, 0, NULL, false, OUTCOME_UNAUTHORIZED, REASON_UNAUTHORIZED, false,
-	  "no token: everything is held, with backoff, up to `retry.max_hold`" },
+	  "everything is held" },
 	{ ANSWER_NOT_SENT, 0, 0, NULL, false, OUTCOME_NOT_SENT, REASON_UNAVAILABLE, false,
-	  "failed before the body: the call backs off and sends again, up to `retry.max_hold`" },
+	  "the call is held" },
 	{ ANSWER_BROKEN, 0, 0, NULL, false, OUTCOME_UNKNOWN, REASON_UNKNOWN, false,
-	  "reset or timeout after the body began: never repeated blindly" },
+	  "reset, timeout, cut short or too large: evidence is looked for" },
 	{ COMPLETE, 200, 299, NULL, false, OUTCOME_ACCEPTED, REASON_UNKNOWN, false,
-	  "the operation exists (`unknown` when neither the body nor Location names it)" },
+	  "the operation exists; when neither the body nor Location names it: unknown" },
 	{ COMPLETE, 429, 429, NULL, false, OUTCOME_THROTTLED, REASON_THROTTLED, false,
-	  "the call is held for Retry-After, or backs off; three calls in a row hold everything" },
-	{ COMPLETE, 503, 503, NULL, true, OUTCOME_THROTTLED, REASON_THROTTLED, false,
-	  "with Retry-After: as 429" },
+	  "the call is held; a row of such calls holds everything" },
+	{ COMPLETE, 503, 503, NULL, true, OUTCOME_THROTTLED, REASON_THROTTLED, false, "as 429" },
 	{ COMPLETE, 401, 401, NULL, false, OUTCOME_UNAUTHORIZED, REASON_UNAUTHORIZED, false,
-	  "the token is dropped and fetched anew once; then everything is held, with backoff" },
+	  "the token is dropped, fetched anew and tried at once; then everything is held" },
 	{ COMPLETE, 403, 403, "7503", false, OUTCOME_MISCONFIGURED, REASON_MISCONFIGURED, false,
-	  "the application is not registered: everything is held, with backoff" },
+	  "the application is not registered: everything is held" },
 	{ COMPLETE, 403, 403, "7504", false, OUTCOME_MISCONFIGURED, REASON_MISCONFIGURED, false,
-	  "the tenant's permissions do not suffice: everything is held, with backoff" },
+	  "the tenant's permissions do not suffice: everything is held" },
 	{ COMPLETE, 403, 403, "7505", false, OUTCOME_REFUSED, REASON_REFUSED, true,
-	  "tenant mismatch: a batch is sent again one by one, a single one has failed" },
+	  "tenant mismatch: a batch is sent again one by one" },
+	{ COMPLETE, 403, 403, NULL, false, OUTCOME_REFUSED, REASON_REFUSED, true,
+	  "a batch is sent again one by one" },
 	{ COMPLETE, 400, 400, NULL, false, OUTCOME_REFUSED, REASON_REFUSED, true,
-	  "a batch is sent again one by one, a single one has failed" },
+	  "a batch is sent again one by one" },
+	{ COMPLETE, 404, 404, "8522", false, OUTCOME_CALL_OVER, REASON_CALL_OVER, false,
+	  "all that is queued for the call fails; a call never seen gets its grace" },
 	{ COMPLETE, 404, 404, NULL, false, OUTCOME_CALL_OVER, REASON_CALL_OVER, false,
-	  "all that is queued for the call fails; a call never seen gets `retry.call_grace`" },
+	  "as 404 / 8522" },
 	{ COMPLETE, 408, 408, NULL, false, OUTCOME_UNKNOWN, REASON_UNKNOWN, false,
-	  "never repeated blindly" },
+	  "evidence is looked for" },
+	{ COMPLETE, 410, 410, NULL, false, OUTCOME_CALL_OVER, REASON_CALL_OVER, false,
+	  "as 404 / 8522" },
+	{ COMPLETE, 413, 413, NULL, false, OUTCOME_REFUSED, REASON_REFUSED, true,
+	  "a batch is sent again one by one" },
 	{ COMPLETE, 300, 399, NULL, false, OUTCOME_MISCONFIGURED, REASON_MISCONFIGURED, false,
-	  "`graph.url` is wrong, redirects are not followed: everything is held, with backoff" },
-	{ COMPLETE, 400, 499, NULL, false, OUTCOME_REFUSED, REASON_REFUSED, false,
-	  "refused for good" },
+	  "`graph.url` is wrong, redirects are not followed: everything is held" },
+	{ COMPLETE, 400, 499, NULL, false, OUTCOME_REFUSED, REASON_REFUSED, false, "nothing more" },
+	{ COMPLETE, 500, 599, NULL, false, OUTCOME_UNKNOWN, REASON_UNKNOWN, false,
+	  "also 503 without Retry-After: evidence is looked for" },
 	{ COMPLETE, INT_MIN, INT_MAX, NULL, false, OUTCOME_UNKNOWN, REASON_UNKNOWN, false,
-	  "500, 502, 503 without Retry-After, 504 and the rest: never repeated blindly" },
+	  "evidence is looked for" },
 };
 #undef COMPLETE
 
-static const char *const class_texts[OUTCOME_CLASSES] = {
-	"accepted",  "throttled",    "not-sent",      "refused",
-	"call-over", "unauthorized", "misconfigured", "unknown",
+/* What all rows of a class have in common. */
+static const struct class {
+	const char *text;
+	bool had_no_effect; /* So that it is safe to send it again */
+	const char *wait;
+	const char *reply; /* With error.code behind it */
+} classes[OUTCOME_CLASSES] = {
+	[OUTCOME_ACCEPTED] = { "accepted", false, "none", "`accepted`" },
+	[OUTCOME_THROTTLED] = { "throttled", true, "Retry-After; else backoff",
+	                        "a later one's; `failed` after `retry.max_hold`" },
+	[OUTCOME_NOT_SENT] = { "not-sent", true, "backoff",
+	                       "a later one's; `failed` after `retry.max_hold`" },
+	[OUTCOME_REFUSED] = { "refused", true, "none", "`failed`" },
+	[OUTCOME_CALL_OVER] = { "call-over", true, "a quarter of `retry.call_grace`", "`failed`" },
+	[OUTCOME_UNAUTHORIZED] = { "unauthorized", true, "backoff",
+	                           "a later one's; `failed` after `retry.max_hold`" },
+	[OUTCOME_MISCONFIGURED] = { "misconfigured", true, "backoff",
+	                            "a later one's; `failed` after `retry.max_hold`" },
+	[OUTCOME_UNKNOWN] = { "unknown", false, "`retry.settle`", "`reconciled`, or `unknown`" },
 };
 
 const char *outcome_class_text(enum outcome_class class)
 {
-	return class_texts[class];
+	return classes[class].text;
 }
 
 static bool fits(const struct rule *rule, const struct answer *answer, const char *graph_code,
@@ -229,16 +254,21 @@ static void write_condition(struct buffer *out, const struct rule *rule)
 
 void outcome_write_reference(struct buffer *out)
 {
-	buffer_append_text(out, "| what came back | class | error.code | what the worker does |\n"
-	                        "|---|---|---|---|\n");
+	buffer_append_text(
+	    out,
+	    "| what came back | class | retry is safe | wait | what the worker does | the reply |\n"
+	    "|---|---|---|---|---|---|\n");
 	for (size_t i = 0; i < sizeof(rules) / sizeof(rules[0]); i++) {
 		const struct rule *rule = &rules[i];
+		const struct class *class = &classes[rule->class];
 
 		buffer_append_text(out, "| ");
 		write_condition(out, rule);
-		buffer_printf(out, " | %s | %s%s%s | %s |\n", class_texts[rule->class],
-		              rule->class == OUTCOME_ACCEPTED ? "" : "`",
-		              rule->class == OUTCOME_ACCEPTED ? "" : reason_code(rule->reason),
-		              rule->class == OUTCOME_ACCEPTED ? "" : "`", rule->consequence);
+		buffer_printf(out, " | %s | %s | %s | %s | %s", class->text,
+		              class->had_no_effect ? "yes" : "no", class->wait, rule->consequence,
+		              class->reply);
+		if (rule->class != OUTCOME_ACCEPTED)
+			buffer_printf(out, ", `%s`", reason_code(rule->reason));
+		buffer_append_text(out, " |\n");
 	}
 }
