@@ -128,8 +128,7 @@ static void much_throttling_is_the_application_whatever_the_reason(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(
-		    three_calls_in_a_row_are_the_application_where_throttling_is_rare),
+		cmocka_unit_test(three_calls_in_a_row_are_the_application_where_throttling_is_rare),
 		cmocka_unit_test(what_passes_between_ends_the_row),
 		cmocka_unit_test(one_or_two_calls_are_never_the_application),
 		cmocka_unit_test(calls_that_are_throttled_often_do_not_hold_the_application),

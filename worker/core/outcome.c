@@ -69,7 +69,8 @@ static const struct rule rules[] = {
 #undef COMPLETE
 
 /* What all rows of a class have in common. */
-static const struct class {
+static const struct class
+{
 	const char *text;
 	bool had_no_effect; /* So that it is safe to send it again */
 	const char *wait;

@@ -110,8 +110,7 @@ static void on_throttled(struct answered *a)
 
 	a->call->failures++;
 	call_hold(e, a->call, until, REASON_THROTTLED);
-	if (!is_from_before_hold(a) &&
-	    throttle_hit(&e->application.throttle, a->call->alarm_id))
+	if (!is_from_before_hold(a) && throttle_hit(&e->application.throttle, a->call->alarm_id))
 		scheduler_hold(e, until, REASON_THROTTLED);
 	renew(a);
 }

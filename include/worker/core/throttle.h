@@ -10,11 +10,11 @@
 #include <stdint.h>
 
 struct throttle {
-	double share;   /* How much of the latest answers was throttled, rows of the application apart */
-	double answers; /* So many answers made up 'share' */
-	double before;  /* 'share' as it was before the row */
-	double chance;  /* Of such a row when only calls are throttled */
-	unsigned calls; /* In the row; 0: there is none */
+	double share;     /* Throttled ones among the latest answers, the application's rows apart */
+	double answers;   /* So many answers made up 'share' */
+	double before;    /* 'share' as it was before the row */
+	double chance;    /* Of such a row when only calls are throttled */
+	unsigned calls;   /* In the row; 0: there is none */
 	uint64_t last[2]; /* The two of them that came last */
 };
 
