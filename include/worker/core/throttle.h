@@ -10,7 +10,7 @@
 #include <stdint.h>
 
 struct throttle {
-	double share;     /* Throttled ones among the latest answers, the application's rows apart */
+	double share;     /* Throttled among the latest answers, the application's rows apart */
 	double answers;   /* So many answers made up 'share' */
 	double before;    /* 'share' as it was before the row */
 	double chance;    /* Of such a row when only calls are throttled */
