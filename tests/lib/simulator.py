@@ -79,10 +79,14 @@ class Simulator:
     """A running graph-simulator with its journal in 'directory'.
 
     Options are those of the command line: Simulator(tmp, latency=50, token_lifetime=9). Rules are
-    dictionaries, see the README. Use it in a with statement, or call stop().
+    dictionaries, see the README. Use it in a with statement, or call stop(). Without a journal it
+    is faster, and its state() is all that it tells.
     """
 
-    def __init__(self, directory, rules=None, https=False, executable=None, http_port=0, **options):
+    def __init__(
+        self, directory, rules=None, https=False, executable=None, http_port=0, journal=True,
+        **options,
+    ):
         self.directory = pathlib.Path(directory)
         self.directory.mkdir(parents=True, exist_ok=True)
         self.journal_path = self.directory / "graph-journal.jsonl"
@@ -92,9 +96,9 @@ class Simulator:
             executable or find_executable(),
             "--http",
             str(http_port),
-            "--journal",
-            str(self.journal_path),
         ]
+        if journal:
+            command += ["--journal", str(self.journal_path)]
         if https:
             self.ca, cert, key = make_certificates(self.directory)
             command += ["--https", "0", "--cert", cert, "--key", key]

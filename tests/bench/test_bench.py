@@ -1,0 +1,50 @@
+"""The benchmark runs, judges its runs and reports them. What it measures here means nothing."""
+
+import json
+import pathlib
+import subprocess
+import sys
+
+HERE = pathlib.Path(__file__).resolve().parent
+sys.path.insert(0, str(HERE))
+
+# pylint: disable=wrong-import-position
+import report
+import workloads
+
+
+def test_a_quick_run_answers_every_command_once_and_reports_sane_figures(tmp_path):
+    path = tmp_path / "report.json"
+    done = subprocess.run(
+        [HERE / "run", "--quick", "--report", path], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    measured = json.loads(path.read_text(encoding="utf-8"))["workloads"]
+    assert set(measured) == set(workloads.QUICK)
+    for systems in measured.values():
+        assert {*workloads.WORKERS, *workloads.FLOOR} <= set(systems)
+        for figures in systems.values():
+            assert 50 < figures["throughput"] < 1e6
+            assert 0.1 < figures["cpuMicrosPerInvite"] < 10_000
+            assert 4 < figures["rssMiB"] <= figures["peakRssMiB"] + 1 < 2_000
+    assert "| b | floor |" in path.with_suffix(".md").read_text(encoding="utf-8")
+
+
+def test_medians_and_spreads_are_of_all_runs():
+    runs = [
+        {"throughput": value, "latencyMs": {"p50": value, "p99": 9.0, "p999": 9.0}}
+        for value in (30.0, 10.0, 20.0)
+    ]
+    summary = report.summary(runs)
+    assert summary["throughput"] == 20.0
+    assert summary["spread"]["throughput"] == [10.0, 30.0]
+    assert summary["latencyMs"] == {"p50": 20.0, "p99": 9.0, "p999": 9.0}
+    assert summary["spread"]["latencyMs"]["p50"] == [10.0, 30.0]
+    assert summary["runs"] == 3
+
+
+def test_an_unknown_workload_is_refused():
+    done = subprocess.run(
+        [HERE / "run", "--workloads", "a,zz"], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 2 and "zz" in done.stderr
