@@ -45,7 +45,8 @@ static struct policy make_policy(const struct config *c)
 
 	policy.reply_topic = c->topics.replies;
 	policy.dead_letter_topic = c->topics.dead_letters;
-	policy.tenant_id = c->login.tenant_id;
+	policy.tenants =
+	    (struct text_list){ (const char *const *)c->tenants.list, c->tenants.count };
 	policy.graph_url = c->graph.url;
 	policy.require_key = c->commands.require_key;
 	policy.max_age = c->commands.max_age;
@@ -128,7 +129,6 @@ static struct driver_options make_options(const struct config *c)
 		},
 		.token = {
 			.login_url = c->login.url,
-			.tenant_id = c->login.tenant_id,
 			.client_id = c->login.client_id,
 			.client_secret = c->login.client_secret.text,
 			.scope = c->login.scope,

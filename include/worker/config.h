@@ -53,6 +53,7 @@ struct config {
 	OPTIONS_SECTIONS(SECTION)
 #undef SECTION
 #undef OPTION
+	struct config_names tenants;       /* All of them: login.tenant_id first, then the others */
 	struct kafka_properties kafka;     /* What the user gives to librdkafka */
 	struct kafka_property *kafka_list; /* Private: memory of 'kafka' */
 	struct config_names kafka_texts;   /* Private: its names and values; they may be secrets */

@@ -127,6 +127,8 @@
 	       "Authority that issues tokens; national clouds have their own.")                    \
 	OPTION(login, tenant_id, NAME, REQUIRED, "", "1", "255",                                   \
 	       "Directory (tenant) in which the application signs in: its id or domain.")          \
+	OPTION(login, other_tenants, NAMES, OPTIONAL, "", "0", "63",                               \
+	       "More of them, which a command's tenantId may name.")                               \
 	OPTION(login, client_id, NAME, REQUIRED, "", "1", "255", "Id of the application.")         \
 	OPTION(login, client_secret, SECRET, REQUIRED, "", "1", "16384", "Its client secret.")     \
 	OPTION(login, scope, TEXT, OPTIONAL, "", "0", "2048",                                      \

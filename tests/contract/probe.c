@@ -83,9 +83,10 @@ static struct policy make_policy(const json_t *request)
 {
 	static const char *const copied[] = { "traceparent", "tracestate", "correlation-id" };
 	static const char *const topics[] = { "replies-of-a-tenant" };
+	static const char *const tenants[] = { "contoso.example", "fabrikam.example" };
 	struct policy policy = policy_default();
 
-	policy.tenant_id = "contoso.example";
+	policy.tenants = (struct text_list){ tenants, 2 };
 	policy.copy_headers = (struct text_list){ copied, sizeof(copied) / sizeof(copied[0]) };
 	policy.reply_topics = (struct text_list){ topics, 1 };
 	policy.require_key = !json_is_false(json_object_get(request, "requireKey"));

@@ -8,6 +8,7 @@
 static inline enum command_result parse_bytes(struct bytes value, struct command **ret,
                                               struct fault *ret_fault)
 {
+	static const char *const tenants[] = { "tenant-1", "tenant-2" };
 	struct policy policy = policy_default();
 	struct record record = { .topic = bytes_of("t"),
 		                 .partition = 2,
@@ -18,7 +19,7 @@ static inline enum command_result parse_bytes(struct bytes value, struct command
 	struct buffer scratch;
 	enum command_result result;
 
-	policy.tenant_id = "tenant-1";
+	policy.tenants = (struct text_list){ tenants, 2 };
 	buffer_init(&scratch, 0);
 	result = command_parse(&policy, &record, &scratch, ret, ret_fault);
 	buffer_close(&scratch);

@@ -77,6 +77,26 @@ static void a_command_is_read_with_all_its_members(void **state)
 	command_free(c);
 }
 
+static void a_tenant_is_named_in_any_case_and_the_first_is_the_default(void **state)
+{
+	static const struct {
+		const char *more;
+		uint32_t tenant;
+	} rows[] = { { "", 0 },
+		     { "\"tenantId\":null", 0 },
+		     { "\"tenantId\":\"tenant-1\"", 0 },
+		     { "\"tenantId\":\"tenant-2\"", 1 },
+		     { "\"tenantId\":\"Tenant-2\"", 1 } };
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		struct command *c = accepted(with(rows[i].more));
+
+		assert_int_equal(c->tenant, rows[i].tenant);
+		command_free(c);
+	}
+}
+
 static void null_means_absent_and_a_missing_id_is_made(void **state)
 {
 	struct command *c =
@@ -125,6 +145,8 @@ static void every_member_is_checked_and_named(void **state)
 	(void)state;
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
 		assert_rejected(with(rows[i].more), REASON_INVALID, rows[i].message);
+	assert_rejected(with("\"tenantId\":\"tenant-\""), REASON_UNKNOWN_TENANT,
+	                "$.tenantId: expected a configured tenant");
 	assert_rejected(with("\"tenantId\":\"other\""), REASON_UNKNOWN_TENANT,
 	                "$.tenantId: expected a configured tenant");
 	assert_rejected("{}", REASON_INVALID, "$.callId: required, and not there");
@@ -311,6 +333,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_command_is_read_with_all_its_members),
+		cmocka_unit_test(a_tenant_is_named_in_any_case_and_the_first_is_the_default),
 		cmocka_unit_test(null_means_absent_and_a_missing_id_is_made),
 		cmocka_unit_test(what_is_malformed_is_said_to_be),
 		cmocka_unit_test(every_member_is_checked_and_named),

@@ -11,7 +11,10 @@
 
 static struct history_command command(const char *call_id, const char *id, int64_t offset)
 {
-	return (struct history_command){ bytes_of(call_id), bytes_of(id), 1, offset };
+	return (struct history_command){ .call_id = bytes_of(call_id),
+		                         .command_id = bytes_of(id),
+		                         .content = 1,
+		                         .offset = offset };
 }
 
 static void assert_noted(struct history *h, const struct history_command *c,

@@ -8,6 +8,7 @@
 #include <jansson.h>
 
 #define WORLD_PARTITIONS 4
+#define WORLD_TENANTS    3
 
 /* A bucket as the oracle counts it, in tokens. */
 struct bucket {
@@ -15,12 +16,16 @@ struct bucket {
 	instant_t at;
 };
 
+/* How the world names a call, which is one of its tenant: "call-a", and "call-a@1" in tenant 1. */
+#define WORLD_CALL_SIZE 40
+
 /* A record of the topic. What is said of its engine is of the one that is alive. */
 struct world_command {
 	int32_t partition;
 	int64_t offset;
 	int64_t tag; /* Offset under which its participants are known: that of the first copy */
-	char call[40];
+	char call[WORLD_CALL_SIZE];
+	char call_id[WORLD_CALL_SIZE];
 	char *who;  /* Owned; see struct given */
 	char *text; /* Owned; the record's value */
 	wall_t timestamp;
@@ -54,7 +59,8 @@ struct world_mark {
 /* A request. */
 struct world_post {
 	uint64_t invite_id;
-	char call[40];
+	uint32_t tenant;
+	char call[WORLD_CALL_SIZE];
 	json_t *body; /* Owned */
 	instant_t sent;
 	bool is_open;
@@ -74,13 +80,14 @@ struct world_write {
 struct world_look {
 	uint64_t id;
 	enum look_kind kind;
+	uint32_t tenant;
 	int32_t partition;
 	bool is_late; /* Its partition was forgotten */
-	char call[40];
+	char call[WORLD_CALL_SIZE];
 };
 
 struct world_call {
-	char id[40];
+	char id[WORLD_CALL_SIZE];
 	int32_t partition;
 	struct bucket bucket;
 };
@@ -138,7 +145,7 @@ struct world {
 	struct world_call *calls;
 	size_t n_calls;
 	struct world_partition partitions[WORLD_PARTITIONS];
-	struct bucket application;
+	struct bucket applications[WORLD_TENANTS];
 	struct graph graph;
 };
 

@@ -37,6 +37,12 @@ static void judge_in_flight(const struct world *w)
 	assert_in_range(n, 1, w->policy.max_in_flight);
 }
 
+static void spend_application(struct world *w, uint32_t tenant)
+{
+	spend(&w->applications[tenant], w->policy.application_rate, w->policy.application_burst,
+	      w->now);
+}
+
 void oracle_mark(struct world *w)
 {
 	judge_in_flight(w);
@@ -61,7 +67,7 @@ static struct world_call *call_of(struct world *w, const char *id, int32_t parti
 
 void oracle_look(struct world *w, const struct world_look *look)
 {
-	spend(&w->application, w->policy.application_rate, w->policy.application_burst, w->now);
+	spend_application(w, look->tenant);
 	spend(&call_of(w, look->call, look->partition, w->now)->bucket, w->policy.call_rate,
 	      w->policy.call_burst, w->now);
 	assert_true(look->kind == LOOK_OPERATIONS ? w->policy.look_at_operations
@@ -237,7 +243,7 @@ void oracle_post(struct world *w, const struct world_post *post)
 		             strcmp(other->call, post->call) == 0);
 	}
 	/* Rates are about what leaves, not about what is marked. */
-	spend(&w->application, w->policy.application_rate, w->policy.application_burst, w->now);
+	spend_application(w, post->tenant);
 	spend(&call_of(w, post->call, post->partition, w->now)->bucket, w->policy.call_rate,
 	      w->policy.call_burst, w->now);
 	judge_batch(w, participants);

@@ -48,6 +48,7 @@ static char *command_json(const struct world *w, const struct given *g)
 		json_array_append_new(json_object_get(json, "participants"),
 		                      participant_json(name, g->offset, n++));
 	free(copy);
+	set_text(json, "tenantId", g->tenant ? w->policy.tenants.texts[g->tenant] : NULL);
 	set_text(json, "commandId", g->id);
 	set_text(json, "clientContext", g->context);
 	set_text(json, "priority", g->is_high ? "high" : NULL);
@@ -87,7 +88,7 @@ static void feed(struct world *w, const struct world_command *c)
 		                 .offset = c->offset,
 		                 .timestamp = c->timestamp,
 		                 .has_key = true,
-		                 .key = bytes_of(c->call),
+		                 .key = bytes_of(c->call_id),
 		                 .value = bytes_of(c->text),
 		                 .headers = c->reply_topic_header ? headers : headers + 1,
 		                 .n_headers = (c->reply_topic_header ? 1u : 0u) +
@@ -124,7 +125,8 @@ static struct world_command *new_command(struct world *w, const struct given *g)
 		                     .is_void = is_seen(w, g->partition, g->offset),
 		                     .is_gone = !w->partitions[g->partition].is_owned,
 		                     .arrived_step = w->steps + 1 };
-	snprintf(c->call, sizeof(c->call), "%s", g->call);
+	snprintf(c->call_id, sizeof(c->call_id), "%s", g->call);
+	world_name_call(c->call, bytes_of(g->call), g->tenant);
 	return c;
 }
 
@@ -142,6 +144,7 @@ void world_give(struct world *w, struct given g)
 		c->is_high = first->is_high;
 		c->resends = first->resends;
 		memcpy(c->call, first->call, sizeof(c->call));
+		memcpy(c->call_id, first->call_id, sizeof(c->call_id));
 		c->who = strdup(first->who);
 		c->text = strdup(first->text);
 	} else {

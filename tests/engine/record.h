@@ -6,6 +6,9 @@
 
 wall_t world_wall(const struct world *w);
 
+/* The world's name of a call. */
+void world_name_call(char name[static WORLD_CALL_SIZE], struct bytes id, uint32_t tenant);
+
 /* One event and its judgement. */
 void world_step(struct world *w, struct event event);
 

@@ -34,7 +34,7 @@ static bool chance(struct history *h, unsigned percent)
 
 static struct policy random_policy(struct history *h)
 {
-	struct policy policy = world_policy();
+	struct policy policy = chance(h, 50) ? world_policy() : world_policy_of_tenants();
 
 	policy.batch_window = duration_ms(chance(h, 30) ? 0 : (int64_t)below(h, 50));
 	policy.batch_max = 1 + below(h, BATCH_MAX);
@@ -101,8 +101,9 @@ static void give_command(struct history *h)
 	if (first) {
 		given.repeats = true;
 		given.first = first->offset;
-		memcpy(call, first->call, sizeof(call));
+		memcpy(call, first->call_id, sizeof(call));
 	}
+	given.tenant = (uint32_t)below(h, h->world.policy.tenants.count);
 	given.context = contexts[below(h, 4)];
 	given.is_high = chance(h, 10);
 	given.resends = chance(h, 20);

@@ -144,7 +144,7 @@ static void the_application_has_one_timer(void **state)
 	}
 	assert_int_equal(w->n_posts, 1);
 	assert_int_equal(w->n_alarms, 1);
-	assert_int_equal(w->alarms[0].id, SLOTS_NONE);
+	assert_int_equal(slots_index(w->alarms[0].id), 0);
 	assert_in_range(ms_since_origin(w, w->alarms[0].at), 95, 100);
 }
 

@@ -45,6 +45,24 @@ struct policy world_policy(void)
 	return policy;
 }
 
+struct policy world_policy_of_tenants(void)
+{
+	static const char *const tenants[WORLD_TENANTS] = { "tenant-0", "tenant-1", "tenant-2" };
+	struct policy policy = world_policy();
+
+	policy.tenants = (struct text_list){ tenants, WORLD_TENANTS };
+	return policy;
+}
+
+void world_name_call(char name[static WORLD_CALL_SIZE], struct bytes id, uint32_t tenant)
+{
+	int n = snprintf(name, WORLD_CALL_SIZE, "%.*s", (int)id.size, id.data);
+
+	assert_in_range(n, 0, WORLD_CALL_SIZE - 4);
+	if (tenant > 0)
+		snprintf(name + n, WORLD_CALL_SIZE - (size_t)n, "@%u", tenant);
+}
+
 struct world_command *world_find(struct world *w, int32_t partition, int64_t offset)
 {
 	for (size_t i = w->n_commands; i-- > 0;)
@@ -80,10 +98,10 @@ static void take_posts(struct world *w, const struct effects *f)
 		w->posts = more(w->posts, w->n_posts, sizeof(*w->posts));
 		post = &w->posts[w->n_posts++];
 		*post = (struct world_post){ .invite_id = effect->invite_id,
+			                     .tenant = effect->tenant,
 			                     .sent = w->now,
 			                     .is_open = true };
-		snprintf(post->call, sizeof(post->call), "%.*s", (int)effect->call_id.size,
-		         effect->call_id.data);
+		world_name_call(post->call, effect->call_id, effect->tenant);
 		post->body = json_loadb(body.data, body.size, JSON_REJECT_DUPLICATES, NULL);
 		assert_non_null(post->body);
 		post->partition = partition_of(post->call);
@@ -183,9 +201,10 @@ static void take_looks(struct world *w, const struct effects *f)
 
 		w->looks = more(w->looks, w->n_looks, sizeof(*w->looks));
 		look = &w->looks[w->n_looks++];
-		*look = (struct world_look){ .id = effect->look_id, .kind = effect->kind };
-		snprintf(look->call, sizeof(look->call), "%.*s", (int)effect->call_id.size,
-		         effect->call_id.data);
+		*look = (struct world_look){ .id = effect->look_id,
+			                     .kind = effect->kind,
+			                     .tenant = effect->tenant };
+		world_name_call(look->call, effect->call_id, effect->tenant);
 		look->partition = partition_of(look->call);
 		w->n_looked[look->kind]++;
 		oracle_look(w, look);
@@ -415,7 +434,8 @@ void world_open(struct world *w, struct policy policy)
 	*w = (struct world){ .policy = policy, .latency_us = -1 };
 	w->origin.us = ORIGIN_US;
 	w->now.us = 0;
-	w->application = (struct bucket){ policy.application_burst, w->now };
+	for (size_t i = 0; i < WORLD_TENANTS; i++)
+		w->applications[i] = (struct bucket){ policy.application_burst, w->now };
 	buffer_init(&w->trace, 16 * 1024 * 1024);
 	buffer_init(&w->who, 4096);
 	buffer_init(&w->map, MAP_TEXT_MAX);

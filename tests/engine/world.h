@@ -18,6 +18,7 @@ struct given {
 	const char *id; /* commandId */
 	const char *context;
 	const char *reply_topic; /* Header */
+	uint32_t tenant;         /* 0: none is named */
 	int64_t expires_in_ms;   /* 0: never */
 	int64_t age_ms;
 	bool is_high, resends;
@@ -29,6 +30,11 @@ struct given {
 
 /* The policy of most tests: trace, no rate that would be felt, a window of 20 ms. */
 struct policy world_policy(void);
+
+/* The same for WORLD_TENANTS tenants, "tenant-0" and so on; each application starts without a
+ * token.
+ */
+struct policy world_policy_of_tenants(void);
 
 /* Partition 0 is owned, and has been for an hour. */
 void world_open(struct world *w, struct policy policy);

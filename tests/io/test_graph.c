@@ -15,6 +15,10 @@
 	"HTTP/1.1 200 OK\r\nContent-Length: "                                                      \
 	"62\r\n\r\n{\"token_type\":\"Bearer\",\"access_token\":"                                   \
 	"\"aaa\",\"expires_in\":3600}"
+#define OTHER_TOKEN_TEXT                                                                           \
+	"HTTP/1.1 200 OK\r\nContent-Length: "                                                      \
+	"62\r\n\r\n{\"token_type\":\"Bearer\",\"access_token\":"                                   \
+	"\"bbb\",\"expires_in\":3600}"
 #define NO_TOKEN_TEXT "HTTP/1.1 400 No\r\nContent-Length: 2\r\n\r\n{}"
 #define INVITE_TEXT                                                                                \
 	"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nLocation: https://g/operations/1\r\n"             \
@@ -27,10 +31,12 @@ struct world {
 	const struct hostile_step *steps;
 	size_t n_steps;
 	unsigned fetches, invites;
+	char fetched[4][16]; /* The beginning of the path of each fetch: its tenant */
 	char head[1024];
 	char body[1024];
 	struct http *http;
-	struct token *token;
+	struct tokens *tokens;
+	struct token *token; /* Of the first tenant */
 	struct graph *graph;
 	struct metrics metrics;
 	struct log log;
@@ -61,9 +67,9 @@ static void on_effect(void *owner, struct bytes head, struct bytes body)
 
 	snprintf(w->head, sizeof(w->head), "%.*s", (int)head.size, head.data);
 	snprintf(w->body, sizeof(w->body), "%.*s", (int)body.size, body.data);
-	if (strstr(w->head, "/oauth2/"))
-		w->fetches++;
-	else
+	if (strstr(w->head, "/oauth2/") && w->fetches++ < 4)
+		snprintf(w->fetched[w->fetches - 1], 16, "%.5s", head.data + strlen("POST "));
+	else if (!strstr(w->head, "/oauth2/"))
 		w->invites++;
 }
 
@@ -106,11 +112,12 @@ static void world_open(struct world *w, const struct hostile_step *steps, size_t
 	struct hostile_script script = { .owner = w, .step = next_step, .effect = on_effect };
 	struct http_options http_options = { .max_connections = 1,
 		                             .connect_timeout = duration_ms(5000) };
-	struct token_options token_options = { .tenant_id = "t",
-		                               .client_id = "c",
-		                               .client_secret = "s",
-		                               .scope = "s",
-		                               .timeout = duration_ms(20000) };
+	static const char *const tenants[] = { "t-0", "t-1" };
+	const struct text_list tenant_list = { tenants, 2 };
+	struct tokens_base base = { .loop = &w->loop, .log = &w->log, .metrics = &w->metrics };
+	struct token_options token_options = {
+		.client_id = "c", .client_secret = "s", .scope = "s", .timeout = duration_ms(20000)
+	};
 	struct graph_options options = { .timeout = duration_ms(20000) };
 	const struct graph_callbacks callbacks = {
 		.owner = w, .answered = on_answer, .evidence = on_evidence, .may_send = on_gate
@@ -126,16 +133,18 @@ static void world_open(struct world *w, const struct hostile_step *steps, size_t
 	options.url = url;
 	w->http = http_new(&w->loop, &http_options, NULL);
 	assert_non_null(w->http);
-	w->token = token_new(w->http, &w->loop, &token_options, &w->log, &w->metrics, NULL);
-	assert_non_null(w->token);
-	w->graph = graph_new(w->http, w->token, &w->loop, &options, &callbacks, NULL);
+	base.http = w->http;
+	w->tokens = tokens_new(&base, &token_options, &tenant_list, NULL);
+	assert_non_null(w->tokens);
+	w->token = tokens_get(w->tokens, 0);
+	w->graph = graph_new(w->http, w->tokens, &w->loop, &options, &callbacks, NULL);
 	assert_non_null(w->graph);
 }
 
 static void world_close(struct world *w)
 {
 	graph_close(w->graph);
-	token_close(w->token, NULL, NULL);
+	tokens_close(w->tokens, NULL, NULL);
 	http_close(w->http, NULL, NULL);
 	hostile_server_close(&w->server);
 	while (uv_run(&w->loop, UV_RUN_DEFAULT))
@@ -238,6 +247,78 @@ static void drops_the_token_that_graph_refuses(void **state)
 	assert_int_equal(w.progress, ANSWER_COMPLETE);
 	assert_int_equal(w.status, 401);
 	assert_null(token_peek(w.token));
+	world_close(&w);
+}
+
+static void invite_in(struct world *w, uint32_t tenant)
+{
+	invite_with(w, (struct graph_invite){ .id = tenant,
+	                                      .tenant = tenant,
+	                                      .call_id = bytes_of("call~1"),
+	                                      .body = bytes_of("{}"),
+	                                      .client_request_id = bytes_of("uuid-1") });
+	wait_for_answer(w);
+}
+
+/* All on one connection, so that the order is known. */
+static void every_request_carries_the_token_of_its_tenant(void **state)
+{
+	struct hostile_step steps[] = { { .text = TOKEN_TEXT },
+		                        { .text = INVITE_TEXT },
+		                        { .text = OTHER_TOKEN_TEXT },
+		                        { .text = INVITE_TEXT },
+		                        { .text = INVITE_TEXT } };
+	struct effect_look question = { .look_id = 9, .tenant = 1, .call_id = bytes_of("c") };
+	struct world w;
+
+	(void)state;
+	world_open(&w, steps, 5);
+	invite_in(&w, 0);
+	assert_non_null(strstr(w.head, "\r\nAuthorization: Bearer aaa\r\n"));
+	invite_in(&w, 1);
+	assert_non_null(strstr(w.head, "\r\nAuthorization: Bearer bbb\r\n"));
+	invite_in(&w, 0);
+	assert_non_null(strstr(w.head, "\r\nAuthorization: Bearer aaa\r\n"));
+	graph_look(w.graph, &question);
+	wait_for_answer(&w);
+	assert_non_null(strstr(w.head, "\r\nAuthorization: Bearer bbb\r\n"));
+	assert_int_equal(w.fetches, 2);
+	assert_string_equal(w.fetched[0], "/t-0/");
+	assert_string_equal(w.fetched[1], "/t-1/");
+	world_close(&w);
+}
+
+static void a_token_that_is_refused_is_dropped_for_its_tenant_alone(void **state)
+{
+	struct hostile_step steps[] = { { .text = TOKEN_TEXT },
+		                        { .text = INVITE_TEXT },
+		                        { .text = OTHER_TOKEN_TEXT },
+		                        { .text = REFUSED_TEXT } };
+	struct world w;
+
+	(void)state;
+	world_open(&w, steps, 4);
+	invite_in(&w, 0);
+	invite_in(&w, 1);
+	assert_int_equal(w.status, 401);
+	assert_non_null(token_peek(w.token));
+	assert_null(token_peek(tokens_get(w.tokens, 1)));
+	world_close(&w);
+}
+
+static void a_tenant_without_a_token_keeps_no_other_from_sending(void **state)
+{
+	struct hostile_step steps[] = { { .text = NO_TOKEN_TEXT },
+		                        { .text = TOKEN_TEXT },
+		                        { .text = INVITE_TEXT } };
+	struct world w;
+
+	(void)state;
+	world_open(&w, steps, 3);
+	invite_in(&w, 1);
+	assert_int_equal(w.progress, ANSWER_NO_TOKEN);
+	invite_in(&w, 0);
+	assert_int_equal(w.status, 200);
 	world_close(&w);
 }
 
@@ -390,6 +471,9 @@ int main(void)
 		cmocka_unit_test(sends_the_next_invite_with_the_same_token),
 		cmocka_unit_test(says_when_there_is_no_token),
 		cmocka_unit_test(drops_the_token_that_graph_refuses),
+		cmocka_unit_test(every_request_carries_the_token_of_its_tenant),
+		cmocka_unit_test(a_token_that_is_refused_is_dropped_for_its_tenant_alone),
+		cmocka_unit_test(a_tenant_without_a_token_keeps_no_other_from_sending),
 		cmocka_unit_test(counts_a_lost_answer_as_sent),
 		cmocka_unit_test(knows_what_was_not_sent),
 		cmocka_unit_test(answers_later_what_cannot_be_started),

@@ -49,6 +49,7 @@ void config_free(struct config *config)
 		return;
 	for (size_t i = 0; i < OPTIONS_COUNT; i++)
 		option_clear(option_at(i), option_field(option_at(i), config));
+	names_clear(&config->tenants);
 	names_clear(&config->kafka_texts);
 	free(config->kafka_list);
 	free(config);

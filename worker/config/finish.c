@@ -1,11 +1,13 @@
 /* What is left once file and environment were read: secrets, values that follow from others, and
  * checks across options. */
 #include "worker/config/loader.h"
+#include "worker/config/names.h"
 #include "worker/url.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 /* Graph's published limit for one application. */
 #define GRAPH_REQUESTS 50000
@@ -123,6 +125,30 @@ static void check_exactly_once(struct loader *l)
 		       "for while the worker of before is still sending");
 }
 
+static void add_tenant(struct loader *l, const char *tenant)
+{
+	struct config_names *tenants = &l->config->tenants;
+
+	for (size_t i = 0; i < tenants->count; i++) {
+		if (strcasecmp(tenants->list[i], tenant) == 0)
+			report(l, SEVERITY_MISTAKE, OPTION_AT_login_other_tenants,
+			       i == 0 ? "contains login.tenant_id, which is a tenant anyway"
+			              : "contains the same tenant twice");
+	}
+	names_push(tenants, names_copy(tenant, strlen(tenant)));
+}
+
+static void set_tenants(struct loader *l)
+{
+	const struct config_login *login = &l->config->login;
+
+	if (!login->tenant_id)
+		return;
+	add_tenant(l, login->tenant_id);
+	for (size_t i = 0; i < login->other_tenants.count; i++)
+		add_tenant(l, login->other_tenants.list[i]);
+}
+
 static bool same(const char *a, const char *b)
 {
 	return strcmp(a, b) == 0;
@@ -180,6 +206,7 @@ void loader_finish(struct loader *l)
 	check_url(l, OPTION_AT_graph_url, l->config->graph.url);
 	check_url(l, OPTION_AT_login_url, l->config->login.url);
 	set_scope(l->config);
+	set_tenants(l);
 	set_transactional_id(l->config);
 	check_exactly_once(l);
 	check_topics(l);

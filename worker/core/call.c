@@ -2,10 +2,12 @@
 #include "worker/core/call.h"
 
 #include "worker/core/batch.h"
+#include "worker/core/identity.h"
 #include "worker/core/respond.h"
 #include "worker/core/scheduler.h"
 #include "worker/core/state.h"
 
+#include <stddef.h>
 #include <stdlib.h>
 #include <utlist.h>
 
@@ -23,17 +25,20 @@ static uint32_t first_tokens(const struct engine *e, const struct partition *par
 	return tokens < e->policy->call_burst ? (uint32_t)tokens : e->policy->call_burst;
 }
 
-static struct call *call_new(struct engine *e, struct partition *partition, struct bytes id)
+static struct call *call_new(struct engine *e, struct partition *partition,
+                             const struct command *command)
 {
+	struct bytes id = command_text(command, command->call_id);
 	struct call *call = calloc(1, sizeof(*call) + id.size + 1);
 
 	if (!call)
 		return NULL;
-	call->alarm_id = slots_put(&e->calls, call);
+	call->alarm_id = slots_put(&e->alarms, call);
 	if (call->alarm_id == SLOTS_NONE) {
 		free(call);
 		return NULL;
 	}
+	call->tenant = command->tenant;
 	memcpy(call->id, id.data, id.size);
 	call->partition = partition;
 	call->held_since = INSTANT_NEVER;
@@ -45,19 +50,43 @@ static struct call *call_new(struct engine *e, struct partition *partition, stru
 	return call;
 }
 
-struct call *call_get(struct engine *e, struct partition *partition, struct bytes id)
+/* What the hash knows a call by: its tenant, and its id right behind it. */
+struct key {
+	uint32_t tenant;
+	char id[IDENTITY_CALL_ID_MAX];
+};
+
+_Static_assert(offsetof(struct call, id) ==
+                   offsetof(struct call, tenant) + offsetof(struct key, id),
+               "tenant and id of a call are one key");
+
+static struct call *find(const struct partition *partition, const struct command *command)
 {
+	struct bytes id = command_text(command, command->call_id);
+	struct key key = { .tenant = command->tenant };
 	struct call *call;
 
-	HASH_FIND(hh, partition->calls, id.data, id.size, call);
+	CHECK(id.size <= sizeof(key.id));
+	memcpy(key.id, id.data, id.size);
+	HASH_FIND(hh, partition->calls, &key, offsetof(struct key, id) + id.size, call);
+	return call;
+}
+
+struct call *call_get(struct engine *e, struct partition *partition, const struct command *command)
+{
+	struct call *call = find(partition, command);
+	const char *key;
+
 	if (call)
 		return call;
-	call = call_new(e, partition, id);
+	call = call_new(e, partition, command);
 	if (!call)
 		return NULL;
-	HASH_ADD_KEYPTR(hh, partition->calls, call->id, id.size, call);
+	key = (const char *)call + offsetof(struct call, tenant);
+	HASH_ADD_KEYPTR(hh, partition->calls, key, offsetof(struct key, id) + command->call_id.size,
+	                call);
 	if (!call->hh.tbl) {
-		slots_remove(&e->calls, call->alarm_id);
+		slots_remove(&e->alarms, call->alarm_id);
 		free(call);
 		return NULL;
 	}
@@ -88,7 +117,7 @@ void call_free(struct engine *e, struct call *call)
 		job->state = JOB_ABANDONED;
 	}
 	arm(e, call, INSTANT_NEVER);
-	slots_remove(&e->calls, call->alarm_id);
+	slots_remove(&e->alarms, call->alarm_id);
 	HASH_DEL(call->partition->calls, call);
 	free(call);
 }

@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 /* Written anew, a record grows: by types, by ids that are kept twice, and where a number such as
  * 0.1 is written with all its digits, at most sixfold. */
@@ -101,13 +102,25 @@ static bool take_context(struct parser *p, const json_t *json)
 	return take_text(p, json, "clientContext", COMMAND_CONTEXT_MAX, &p->command.client_context);
 }
 
+/* Ids and domains do not differ by case. */
+static bool same_name(struct bytes name, const char *tenant)
+{
+	return name.size == strlen(tenant) && strncasecmp(name.data, tenant, name.size) == 0;
+}
+
 static bool take_tenant(struct parser *p, const json_t *json)
 {
+	const struct text_list *tenants = &p->policy->tenants;
+
 	if (!json_is_string(json))
 		return fail(p, REASON_INVALID, "$.tenantId: expected a string");
-	if (!bytes_equal_text(string_bytes(json), p->policy->tenant_id))
-		return fail(p, REASON_UNKNOWN_TENANT, "$.tenantId: expected a configured tenant");
-	return true;
+	for (size_t i = 0; i < tenants->count; i++) {
+		if (same_name(string_bytes(json), tenants->texts[i])) {
+			p->command.tenant = (uint32_t)i;
+			return true;
+		}
+	}
+	return fail(p, REASON_UNKNOWN_TENANT, "$.tenantId: expected a configured tenant");
 }
 
 static bool take_expiry(struct parser *p, const json_t *json)

@@ -349,7 +349,7 @@ static void judge_unseen(struct engine *e, struct call *call)
 
 void doubt_look(struct engine *e, struct call *call)
 {
-	struct effect_look look = { .call_id = bytes_of(call->id) };
+	struct effect_look look = { .tenant = call->tenant, .call_id = bytes_of(call->id) };
 
 	if (!e->policy->look_at_operations && !e->policy->look_at_roster) {
 		judge_unseen(e, call);

@@ -40,6 +40,20 @@ void trace(struct engine *e, const char *format, ...)
 	              (long long)duration_to_ms(instant_since(e->now, e->origin)), line);
 }
 
+static bool open_applications(struct engine *e)
+{
+	uint32_t n = (uint32_t)e->policy->tenants.count;
+
+	CHECK(n > 0);
+	e->applications = calloc(n, sizeof(*e->applications));
+	if (!e->applications)
+		return false;
+	for (uint32_t i = 0; i < n; i++)
+		if (!application_open(e, i))
+			return false;
+	return true;
+}
+
 struct engine *engine_new(const struct policy *policy, struct metrics *metrics, instant_t now)
 {
 	struct engine *e = calloc(1, sizeof(*e));
@@ -51,7 +65,7 @@ struct engine *engine_new(const struct policy *policy, struct metrics *metrics, 
 	e->origin = now;
 	e->now = now;
 	random_init(&e->random, policy->seed);
-	slots_init(&e->calls);
+	slots_init(&e->alarms);
 	slots_init(&e->invites);
 	slots_init(&e->writes);
 	slots_init(&e->looks);
@@ -60,13 +74,11 @@ struct engine *engine_new(const struct policy *policy, struct metrics *metrics, 
 	buffer_init(&e->operation, OPERATION_MAX_BYTES);
 	buffer_init(&e->error, ERROR_MAX_BYTES);
 	buffer_init(&e->topic, NAME_MAX_BYTES);
-	throttle_init(&e->application.throttle);
-	e->application.grows_at = INSTANT_NEVER;
-	e->application.held_since = INSTANT_NEVER;
-	e->application.armed = INSTANT_NEVER;
-	/* A worker before this one may have spent all tokens a moment ago. */
-	limiter_init(&e->application.limiter, policy->application_rate, policy->application_burst,
-	             0, now);
+	e->share.grows_at = INSTANT_NEVER;
+	if (!open_applications(e)) {
+		engine_free(e);
+		return NULL;
+	}
 	return e;
 }
 
@@ -81,10 +93,11 @@ void engine_free(struct engine *e)
 	}
 	for (uint32_t i = 0; i < e->invites.capacity; i++)
 		free(slots_at(&e->invites, i));
-	slots_close(&e->calls);
+	slots_close(&e->alarms);
 	slots_close(&e->invites);
 	slots_close(&e->writes);
 	slots_close(&e->looks);
+	free(e->applications);
 	effects_close(&e->effects);
 	buffer_close(&e->scratch);
 	buffer_close(&e->operation);
@@ -145,6 +158,7 @@ static void post(struct engine *e, struct invite *invite)
 	invite->state = INVITE_IN_FLIGHT;
 	invite->sent = e->now;
 	effect->invite_id = invite->id;
+	effect->tenant = invite->call->tenant;
 	effect->call_id = bytes_of(invite->call->id);
 	random_uuid(&e->random, effect->client_request_id);
 	invite_write_body(invite, buffer_bytes(&e->topic), &effect->body);
@@ -237,15 +251,15 @@ static void written(struct engine *e, const struct event *event)
 /* A timer went off: the shell holds it no more. */
 static void alarm_rang(struct engine *e, uint64_t id)
 {
-	struct call *call;
+	void *object = slots_find(&e->alarms, id);
+	struct call *call = object;
 
-	if (id == SLOTS_NONE) {
-		e->application.armed = INSTANT_NEVER;
+	if (!object)
+		return;
+	if (slots_index(id) < e->policy->tenants.count) {
+		((struct application *)object)->armed = INSTANT_NEVER;
 		return;
 	}
-	call = slots_find(&e->calls, id);
-	if (!call)
-		return;
 	call->armed = INSTANT_NEVER;
 	if (call->state != CALL_BUSY)
 		call_update(e, call);

@@ -14,7 +14,7 @@ struct history_entry {
 	uint64_t content;
 	int64_t offset;
 	size_t key_size;
-	char key[]; /* The size of the callId, the callId, the commandId */
+	char key[]; /* The tenant, the size of the callId, the callId, the commandId */
 };
 
 void history_init(struct history *h, size_t limit)
@@ -43,24 +43,31 @@ static void drop_old(struct history *h, int64_t newest)
 		drop(h, h->first);
 }
 
+/* Copy a part of a key; where the next one goes. */
+static char *put(char *key, const void *part, size_t size)
+{
+	if (size > 0)
+		memcpy(key, part, size);
+	return key + size;
+}
+
 static struct history_entry *entry_new(const struct history_command *command)
 {
 	size_t call_size = command->call_id.size;
 	size_t id_size = command->command_id.size;
-	size_t size = sizeof(call_size) + call_size + id_size;
+	size_t size = sizeof(command->tenant) + sizeof(call_size) + call_size + id_size;
 	struct history_entry *entry = calloc(1, sizeof(*entry) + size);
+	char *key;
 
 	if (!entry)
 		return NULL;
 	entry->content = command->content;
 	entry->offset = command->offset;
 	entry->key_size = size;
-	memcpy(entry->key, &call_size, sizeof(call_size));
-	if (call_size > 0)
-		memcpy(entry->key + sizeof(call_size), command->call_id.data, call_size);
-	if (id_size > 0)
-		memcpy(entry->key + sizeof(call_size) + call_size, command->command_id.data,
-		       id_size);
+	key = put(entry->key, &command->tenant, sizeof(command->tenant));
+	key = put(key, &call_size, sizeof(call_size));
+	key = put(key, command->call_id.data, call_size);
+	put(key, command->command_id.data, id_size);
 	return entry;
 }
 

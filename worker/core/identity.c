@@ -1,8 +1,7 @@
 /* Forms of ids: see identity.h. */
 #include "worker/core/identity.h"
 
-#define CALL_ID_MAX 128
-#define E164_MAX    16 /* "+" and 15 digits: ITU-T E.164 section 6.2.1 */
+#define E164_MAX 16 /* "+" and 15 digits: ITU-T E.164 section 6.2.1 */
 
 static bool is_digit(char c)
 {
@@ -16,7 +15,7 @@ static bool is_letter(char c)
 
 bool identity_is_call_id(struct bytes id)
 {
-	if (id.size == 0 || id.size > CALL_ID_MAX)
+	if (id.size == 0 || id.size > IDENTITY_CALL_ID_MAX)
 		return false;
 	for (size_t i = 0; i < id.size; i++) {
 		char c = id.data[i];

@@ -87,6 +87,7 @@ static enum history_verdict note_id(struct engine *e, struct partition *p,
                                     int64_t *ret_first)
 {
 	const struct history_command id = {
+		.tenant = command->tenant,
 		.call_id = command_text(command, command->call_id),
 		.command_id = command_text(command, command->id),
 		.content = history_hash(record->value),
@@ -113,7 +114,7 @@ static void enqueue(struct engine *e, struct partition *p, struct job *job)
 {
 	const struct command *command = job->command;
 	const struct map_entry *begun = map_find(&p->inherited, job->entry.offset);
-	struct call *call = call_get(e, p, command_text(command, command->call_id));
+	struct call *call = call_get(e, p, command);
 
 	if (!call) {
 		e->effects.out_of_memory = true;

@@ -31,6 +31,8 @@ static uint64_t hash_of(const struct command *command, enum kind kind, struct sp
 	const char separator[] = { '\0', (char)kind };
 	uint64_t hash = UINT64_C(0xcbf29ce484222325);
 
+	hash = hash_more(hash,
+	                 (struct bytes){ (const char *)&command->tenant, sizeof(command->tenant) });
 	hash = hash_more(hash, command_text(command, command->call_id));
 	hash = hash_more(hash, (struct bytes){ separator, sizeof(separator) });
 	return hash_more(hash, command_text(command, span));

@@ -1,12 +1,14 @@
 /* Defaults of the policy; the same as the configuration's, which a test compares. */
 #include "worker/core/policy.h"
 
+static const char *const no_tenant[] = { "" };
+
 struct policy policy_default(void)
 {
 	return (struct policy){
 		.reply_topic = "invite-replies",
 		.dead_letter_topic = "invite-dead-letters",
-		.tenant_id = "",
+		.tenants = { no_tenant, 1 },
 		.graph_url = "https://graph.microsoft.com/v1.0",
 		.require_key = true,
 		.max_age = duration_ms(3600 * 1000),

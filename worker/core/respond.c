@@ -85,7 +85,8 @@ static void write_reply(struct engine *e, struct job *job)
 	struct effect_write *effect = begin_write(e, &job->reply, WRITE_REPLY);
 	struct reply_source source = { .topic = buffer_bytes(&e->topic),
 		                       .partition = job->partition->number,
-		                       .tenant_id = e->policy->tenant_id };
+		                       .tenant_id =
+		                           e->policy->tenants.texts[job->command->tenant] };
 
 	if (!effect)
 		return;

@@ -8,30 +8,29 @@
 
 void scheduler_add(struct engine *e, struct call *call)
 {
+	struct application *a = application_of(e, call);
+
 	call->state = CALL_READY;
 	call->ring = call->queue[QUEUE_HIGH] ? QUEUE_HIGH : QUEUE_NORMAL;
-	DL_APPEND(e->ring[call->ring], call);
-	e->n_ready++;
+	DL_APPEND(a->ring[call->ring], call);
+	a->n_ready++;
 }
 
 void scheduler_remove(struct engine *e, struct call *call)
 {
-	DL_DELETE(e->ring[call->ring], call);
+	struct application *a = application_of(e, call);
+
+	DL_DELETE(a->ring[call->ring], call);
 	call->state = CALL_IDLE;
-	e->n_ready--;
+	a->n_ready--;
 }
 
-static struct call *first_ready(const struct engine *e)
+static void arm(struct engine *e, struct application *a, instant_t at)
 {
-	return e->ring[QUEUE_HIGH] ? e->ring[QUEUE_HIGH] : e->ring[QUEUE_NORMAL];
-}
-
-static void arm(struct engine *e, instant_t at)
-{
-	if (e->application.armed.us == at.us)
+	if (a->armed.us == at.us)
 		return;
-	e->application.armed = at;
-	effects_alarm(&e->effects, SLOTS_NONE, at);
+	a->armed = at;
+	effects_alarm(&e->effects, a->alarm_id, at);
 }
 
 /* Count the jobs of a request, and mark their participants as sent. */
@@ -86,15 +85,16 @@ static void begin_invite(struct engine *e, struct call *call)
 	effects_mark(&e->effects, invite->id, call->partition->number);
 }
 
-/* Start what the call has, if the time of none of it is over. False when there was no token. */
-static bool serve(struct engine *e, struct call *call)
+/* Start what the application's first call has, if the time of none of it is over. */
+static void serve(struct engine *e, struct application *a)
 {
-	if (!limiter_reserve(&e->application.limiter, e->now))
-		return false;
+	struct call *call = application_first(a);
+
+	CHECK(limiter_reserve(&a->limiter, e->now));
 	scheduler_remove(e, call);
 	call_expire(e, call);
 	if (!call_first(call) || !limiter_reserve(&call->limiter, e->now)) {
-		limiter_return(&e->application.limiter);
+		limiter_return(&a->limiter);
 		call_update(e, call);
 	} else if (call->doubts > 0) {
 		scheduler_sent(e, call);
@@ -102,68 +102,98 @@ static bool serve(struct engine *e, struct call *call)
 	} else {
 		begin_invite(e, call);
 	}
-	return true;
 }
 
 void scheduler_sent(struct engine *e, struct call *call)
 {
-	limiter_spend(&e->application.limiter, e->now);
+	limiter_spend(&application_of(e, call)->limiter, e->now);
 	limiter_spend(&call->limiter, e->now);
 }
 
 void scheduler_unsent(struct engine *e, struct call *call)
 {
-	limiter_return(&e->application.limiter);
+	limiter_return(&application_of(e, call)->limiter);
 	limiter_return(&call->limiter);
 }
 
 static void grow_share(struct engine *e)
 {
-	struct application *a = &e->application;
+	struct share *share = &e->share;
 
-	if (instant_is_never(a->grows_at) || instant_before(e->now, a->grows_at))
+	if (instant_is_never(share->grows_at) || instant_before(e->now, share->grows_at))
 		return;
-	a->owned = a->next_owned;
-	a->grows_at = INSTANT_NEVER;
-	scheduler_share(e, a->owned, a->total);
+	share->owned = share->next_owned;
+	share->grows_at = INSTANT_NEVER;
+	scheduler_share(e, share->owned, share->total);
 }
 
-/* When a hold of the application lasts too long, what waits for it fails. True when more of it
- * waits than one step may let go. */
-static bool fail_held(struct engine *e)
+/* When a hold of the application lasts too long, what waits for it fails, as much of it as one step
+ * may let go. */
+static void fail_held(struct engine *e, struct application *a)
 {
-	struct application *a = &e->application;
-	instant_t until = instant_max(a->hold_until, e->now);
-	uint32_t budget = e->n_ready;
+	uint32_t budget = a->n_ready;
 
-	if (instant_is_never(a->held_since) ||
-	    instant_since(until, a->held_since).us <= e->policy->max_hold.us)
-		return false;
+	if (!application_is_held_too_long(e, a))
+		return;
 	if (budget > e->policy->release_per_step)
 		budget = e->policy->release_per_step;
 	for (; budget > 0; budget--) {
-		struct call *call = first_ready(e);
+		struct call *call = application_first(a);
 
 		scheduler_remove(e, call);
 		call_hold(e, call, a->hold_until, a->hold_reason);
 		call->held_since = instant_min(call->held_since, a->held_since);
 		call_update(e, call);
 	}
-	return instant_before(e->now, until) && e->n_ready > 0;
 }
 
-/* When what is left in the ring can go on. */
-static instant_t next_turn(const struct engine *e, bool is_more)
+/* True when a call of it could be served now, but for the bound on requests in flight. */
+static bool may_send(const struct engine *e, const struct application *a)
 {
-	const struct application *a = &e->application;
-	instant_t at = a->grows_at;
+	return application_first(a) && !application_is_held(a, e->now) &&
+	       !instant_before(e->now, limiter_ready_at(&a->limiter, e->now));
+}
 
-	if (!first_ready(e))
+/* The next application, behind the one that was served last, that may send. NULL: none may. */
+static struct application *next_application(struct engine *e)
+{
+	uint32_t n = (uint32_t)e->policy->tenants.count;
+
+	for (uint32_t i = 0; i < n; i++) {
+		struct application *a = &e->applications[(e->turn + i) % n];
+
+		if (may_send(e, a)) {
+			e->turn = a->tenant + 1;
+			return a;
+		}
+	}
+	return NULL;
+}
+
+static void release(struct engine *e)
+{
+	for (unsigned i = 0; i < e->policy->release_per_step; i++) {
+		struct application *a;
+
+		if (e->in_flight >= e->policy->max_in_flight || e->effects.out_of_memory)
+			return;
+		a = next_application(e);
+		if (!a)
+			return;
+		serve(e, a);
+	}
+}
+
+/* When what is left in the rings can go on. What could go on now, were it not for the bound of one
+ * step, goes on at once. */
+static instant_t next_turn(const struct engine *e, const struct application *a)
+{
+	instant_t at = e->share.grows_at;
+
+	if (!application_first(a))
 		return at;
-	if (is_more)
-		return e->now;
-	if (instant_before(e->now, a->hold_until))
-		return instant_min(at, a->hold_until);
+	if (application_is_held(a, e->now))
+		return application_is_held_too_long(e, a) ? e->now : instant_min(at, a->hold_until);
 	if (e->in_flight < e->policy->max_in_flight)
 		return instant_min(at, limiter_ready_at(&a->limiter, e->now));
 	return at;
@@ -171,73 +201,43 @@ static instant_t next_turn(const struct engine *e, bool is_more)
 
 void scheduler_run(struct engine *e)
 {
-	unsigned released = 0;
-	bool is_more;
+	uint32_t n = (uint32_t)e->policy->tenants.count;
+	int64_t n_ready = 0;
 
 	grow_share(e);
-	is_more = fail_held(e);
-	if (!instant_before(e->now, e->application.hold_until)) {
-		while (first_ready(e) && e->in_flight < e->policy->max_in_flight &&
-		       !e->effects.out_of_memory) {
-			is_more = released == e->policy->release_per_step;
-			if (is_more || !serve(e, first_ready(e)))
-				break;
-			released++;
-		}
+	for (uint32_t i = 0; i < n; i++)
+		fail_held(e, &e->applications[i]);
+	release(e);
+	for (uint32_t i = 0; i < n; i++) {
+		arm(e, &e->applications[i], next_turn(e, &e->applications[i]));
+		n_ready += e->applications[i].n_ready;
 	}
-	arm(e, next_turn(e, is_more));
 	metrics_set(e->metrics, METRIC_in_flight, e->in_flight);
-	metrics_set(e->metrics, METRIC_calls_ready, e->n_ready);
-	metrics_set(e->metrics, METRIC_calls_active, e->calls.used);
+	metrics_set(e->metrics, METRIC_calls_ready, n_ready);
+	metrics_set(e->metrics, METRIC_calls_active, e->alarms.used - n);
 }
 
 void scheduler_share(struct engine *e, uint32_t owned, uint32_t total)
 {
-	struct application *a = &e->application;
-	double share = total > 0 ? (double)owned / total : 1;
-	double burst = e->policy->application_burst * share;
+	struct share *s = &e->share;
+	double part = total > 0 ? (double)owned / total : 1;
+	double burst = e->policy->application_burst * part;
 
-	a->total = total;
-	if (owned > a->owned && a->owned > 0) {
-		a->next_owned = owned;
-		a->grows_at = instant_add(e->now, e->policy->share_delay);
+	s->total = total;
+	if (owned > s->owned && s->owned > 0) {
+		s->next_owned = owned;
+		s->grows_at = instant_add(e->now, e->policy->share_delay);
 		return;
 	}
-	a->grows_at = INSTANT_NEVER;
-	a->owned = owned;
-	if (owned > 0)
-		limiter_retune(&a->limiter, e->policy->application_rate * share,
+	s->grows_at = INSTANT_NEVER;
+	s->owned = owned;
+	for (size_t i = 0; owned > 0 && i < e->policy->tenants.count; i++)
+		limiter_retune(&e->applications[i].limiter, e->policy->application_rate * part,
 		               burst < 1 ? 1 : (uint32_t)burst, e->now);
 }
 
 void scheduler_spend(struct engine *e)
 {
-	limiter_empty(&e->application.limiter, e->now);
-}
-
-void scheduler_hold(struct engine *e, instant_t until, enum reason reason)
-{
-	struct application *a = &e->application;
-
-	a->hold_until = instant_max(a->hold_until, until);
-	a->hold_reason = reason;
-	a->penalized = e->now;
-	a->failures++;
-	if (instant_is_never(a->held_since))
-		a->held_since = e->now;
-	trace(e, "application held for %lld ms: %s",
-	      (long long)duration_to_ms(instant_since(a->hold_until, e->now)), reason_code(reason));
-	metrics_set(e->metrics, METRIC_application_held, 1);
-}
-
-void scheduler_clear_hold(struct engine *e)
-{
-	struct application *a = &e->application;
-
-	throttle_pass(&a->throttle);
-	if (instant_before(e->now, a->hold_until))
-		return;
-	a->held_since = INSTANT_NEVER;
-	a->failures = 0;
-	metrics_set(e->metrics, METRIC_application_held, 0);
+	for (size_t i = 0; i < e->policy->tenants.count; i++)
+		limiter_empty(&e->applications[i].limiter, e->now);
 }

@@ -18,6 +18,7 @@ static const enum metric class_metrics[OUTCOME_CLASSES] = {
 struct answered {
 	struct engine *e;
 	struct call *call;
+	struct application *application; /* In the call's tenant */
 	struct invite *invite;
 	struct outcome outcome;
 };
@@ -81,7 +82,7 @@ static void on_accepted(struct answered *a)
 	count_split(a, true);
 	a->call->is_established = true;
 	call_clear_hold(a->call);
-	scheduler_clear_hold(a->e);
+	application_clear_hold(a->e, a->application);
 	for (size_t i = 0; i < batch->n; i++) {
 		if (begins_job(batch, i)) {
 			operation = fragments_add(&batch->items[i].job->operations,
@@ -96,7 +97,7 @@ static void on_accepted(struct answered *a)
 /* Answers to requests that were on their way when the application's hold began say nothing new. */
 static bool is_from_before_hold(const struct answered *a)
 {
-	return instant_before(a->invite->sent, a->e->application.penalized);
+	return instant_before(a->invite->sent, a->application->penalized);
 }
 
 static void on_throttled(struct answered *a)
@@ -110,8 +111,8 @@ static void on_throttled(struct answered *a)
 
 	a->call->failures++;
 	call_hold(e, a->call, until, REASON_THROTTLED);
-	if (!is_from_before_hold(a) && throttle_hit(&e->application.throttle, a->call->alarm_id))
-		scheduler_hold(e, until, REASON_THROTTLED);
+	if (!is_from_before_hold(a) && throttle_hit(&a->application->throttle, a->call->alarm_id))
+		application_hold(e, a->application, until, REASON_THROTTLED);
 	renew(a);
 }
 
@@ -132,7 +133,7 @@ static void on_refused(struct answered *a)
 	struct batch *batch = &a->invite->batch;
 
 	call_clear_hold(a->call);
-	scheduler_clear_hold(a->e);
+	application_clear_hold(a->e, a->application);
 	if (!a->outcome.may_split || batch->n == 1) {
 		count_split(a, false);
 		fail(a);
@@ -151,7 +152,7 @@ static void on_call_over(struct answered *a)
 	instant_t arrived = a->invite->batch.items[0].job->arrived;
 	duration_t pause = { e->policy->call_grace.us / 4 };
 
-	scheduler_clear_hold(e);
+	application_clear_hold(e, a->application);
 	if (!a->call->is_established &&
 	    instant_since(e->now, arrived).us < e->policy->call_grace.us) {
 		call_hold(e, a->call, instant_add(e->now, pause), REASON_CALL_OVER);
@@ -164,12 +165,12 @@ static void on_call_over(struct answered *a)
 		respond_rest(e, job, STATUS_FAILED, REASON_CALL_OVER, a->outcome.message);
 }
 
-/* All calls are concerned. A refused token is fetched anew and tried at once; what fails then, and
- * everything else, backs off. */
+/* All calls of the tenant are concerned. A refused token is fetched anew and tried at once; what
+ * fails then, and everything else, backs off. */
 static void on_application_refused(struct answered *a)
 {
 	struct engine *e = a->e;
-	const struct application *application = &e->application;
+	struct application *application = a->application;
 	bool is_first_401 = a->outcome.http_status == 401 && application->failures == 0;
 	duration_t pause = { 0 };
 
@@ -179,7 +180,7 @@ static void on_application_refused(struct answered *a)
 	if (!is_first_401)
 		pause = retry_backoff(e->policy->retry_base, e->policy->retry_cap,
 		                      application->failures + 1, &e->random);
-	scheduler_hold(e, instant_add(e->now, pause), a->outcome.reason);
+	application_hold(e, application, instant_add(e->now, pause), a->outcome.reason);
 }
 
 /* "sent …, what failed; look for clientContext …" */
@@ -334,6 +335,7 @@ void settle_answer(struct engine *e, struct invite *invite, const struct answer 
 	slots_remove(&e->invites, invite->id);
 	e->in_flight--;
 	if (a.call) {
+		a.application = application_of(e, a.call);
 		partition = a.call->partition;
 		outcome_judge(answer, e->policy->graph_url, bytes_of(a.call->id), e->wall,
 		              &e->operation, &a.outcome);

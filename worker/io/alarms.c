@@ -1,4 +1,4 @@
-/* One libuv timer for each waiting call: see alarms.h. */
+/* One libuv timer for each that waits: see alarms.h. */
 #include "worker/io/alarms.h"
 
 #include "worker/base/slots.h"
@@ -8,12 +8,12 @@
 #define US_PER_MS 1000
 #define NS_PER_MS 1000000
 
-/* A timer belongs to a slot of the engine, and to whatever call is in it: slots are used again, and
- * so are their timers. */
+/* A timer belongs to a slot of the engine, and to whatever is in it: slots are used again, and so
+ * are their timers. */
 struct alarm {
 	uv_timer_t timer;
 	struct alarms *alarms;
-	uint64_t id; /* Of the call that it is armed for */
+	uint64_t id; /* Of what it is armed for */
 };
 
 struct alarms {
@@ -22,7 +22,7 @@ struct alarms {
 	void *owner;
 	struct alarm **by_slot; /* Owned; NULL for a slot that never had an alarm */
 	uint32_t capacity;
-	struct alarm application;
+	uv_idle_t end; /* Never started: so that there always is a handle to close */
 	unsigned open_handles;
 	void (*closed)(void *owner);
 	void *closed_owner;
@@ -46,7 +46,9 @@ struct alarms *alarms_new(uv_loop_t *loop, alarms_cb cb, void *owner)
 	alarms->loop = loop;
 	alarms->cb = cb;
 	alarms->owner = owner;
-	start(alarms, &alarms->application, SLOTS_NONE);
+	uv_idle_init(loop, &alarms->end);
+	alarms->end.data = alarms;
+	alarms->open_handles = 1;
 	return alarms;
 }
 
@@ -81,8 +83,6 @@ static struct alarm *find(struct alarms *alarms, uint64_t id)
 {
 	uint32_t slot = slots_index(id);
 
-	if (id == SLOTS_NONE)
-		return &alarms->application;
 	if (!reserve(alarms, slot))
 		return NULL;
 	if (!alarms->by_slot[slot]) {
@@ -111,7 +111,7 @@ bool alarms_set(struct alarms *alarms, uint64_t id, instant_t at, instant_t now)
 
 	if (!alarm)
 		return false;
-	/* A cleared alarm of a call that has left must not stop the timer of its successor. */
+	/* A cleared alarm of one that has left must not stop the timer of its successor. */
 	if (instant_is_never(at)) {
 		if (alarm->id == id)
 			uv_timer_stop(&alarm->timer);
@@ -122,13 +122,8 @@ bool alarms_set(struct alarms *alarms, uint64_t id, instant_t at, instant_t now)
 	return true;
 }
 
-static void on_closed(uv_handle_t *handle)
+static void close_one(struct alarms *alarms)
 {
-	struct alarm *alarm = handle->data;
-	struct alarms *alarms = alarm->alarms;
-
-	if (alarm != &alarms->application)
-		free(alarm);
 	if (--alarms->open_handles > 0)
 		return;
 	if (alarms->closed)
@@ -137,12 +132,26 @@ static void on_closed(uv_handle_t *handle)
 	free(alarms);
 }
 
+static void on_alarm_closed(uv_handle_t *handle)
+{
+	struct alarm *alarm = handle->data;
+	struct alarms *alarms = alarm->alarms;
+
+	free(alarm);
+	close_one(alarms);
+}
+
+static void on_end_closed(uv_handle_t *handle)
+{
+	close_one(handle->data);
+}
+
 void alarms_close(struct alarms *alarms, void (*closed)(void *owner), void *owner)
 {
 	alarms->closed = closed;
 	alarms->closed_owner = owner;
 	for (uint32_t i = 0; i < alarms->capacity; i++)
 		if (alarms->by_slot[i])
-			uv_close((uv_handle_t *)&alarms->by_slot[i]->timer, on_closed);
-	uv_close((uv_handle_t *)&alarms->application.timer, on_closed);
+			uv_close((uv_handle_t *)&alarms->by_slot[i]->timer, on_alarm_closed);
+	uv_close((uv_handle_t *)&alarms->end, on_end_closed);
 }

@@ -37,8 +37,7 @@ struct driver {
 	struct engine *engine;
 	struct alarms *alarms;
 	struct http *http;
-	struct token *token;
-	struct token_waiter first_token; /* So that readiness does not wait for the first command */
+	struct tokens *tokens;
 	struct graph *graph;
 	struct delivery *delivery;
 	struct owned owned;
@@ -88,6 +87,7 @@ static void perform_post(struct driver *d, const struct effect_post *post)
 {
 	graph_invite(d->graph, &(struct graph_invite){
 	                           .id = post->invite_id,
+	                           .tenant = post->tenant,
 	                           .call_id = post->call_id,
 	                           .body = buffer_bytes(&post->body),
 	                           .client_request_id = bytes_of(post->client_request_id),
@@ -264,13 +264,6 @@ static void on_fatal(void *owner, const char *message)
 	abort_driver(owner, "delivery.fatal", message);
 }
 
-static void on_first_token(void *owner, const char *bearer, const char *problem)
-{
-	(void)owner;
-	(void)bearer;
-	(void)problem; /* Logged where it was fetched; whoever asks for readiness asks again */
-}
-
 /* Partitions come and go. */
 
 static bool own_all(struct driver *d, const struct consumer_offer *offers, size_t n)
@@ -392,10 +385,9 @@ static void close_rest(struct driver *d)
 {
 	if (d->graph)
 		graph_close(d->graph);
-	if (d->token) {
-		token_cancel(d->token, &d->first_token);
+	if (d->tokens) {
 		d->open_parts++;
-		token_close(d->token, on_part_closed, d);
+		tokens_close(d->tokens, on_part_closed, d);
 	}
 	if (d->http) {
 		d->open_parts++;
@@ -490,13 +482,16 @@ static bool make_graph(struct driver *d, struct err *err)
 		.owner = d, .answered = on_answer, .evidence = on_evidence, .may_send = on_may_send
 	};
 
+	struct tokens_base base = { .loop = d->loop, .log = d->log, .metrics = d->metrics };
+
 	d->http = http_new(d->loop, &o->http, err);
 	if (!d->http)
 		return false;
-	d->token = token_new(d->http, d->loop, &o->token, d->log, d->metrics, err);
-	if (!d->token)
+	base.http = d->http;
+	d->tokens = tokens_new(&base, &o->token, &o->policy.tenants, err);
+	if (!d->tokens)
 		return false;
-	d->graph = graph_new(d->http, d->token, d->loop, &o->graph, &callbacks, err);
+	d->graph = graph_new(d->http, d->tokens, d->loop, &o->graph, &callbacks, err);
 	return d->graph;
 }
 
@@ -550,7 +545,6 @@ struct driver *driver_new(uv_loop_t *loop, const struct driver_options *options,
 	d->owner = owner;
 	uv_timer_init(loop, &d->deadline);
 	d->deadline.data = d;
-	d->first_token = (struct token_waiter){ .owner = d, .cb = on_first_token };
 	if (make_parts(d, err))
 		return d;
 	d->end = DRIVER_FAILED;
@@ -560,7 +554,8 @@ struct driver *driver_new(uv_loop_t *loop, const struct driver_options *options,
 
 int driver_start(struct driver *d, struct err *err)
 {
-	token_wait(d->token, &d->first_token);
+	/* So that readiness does not wait for the first command. */
+	tokens_are_ready(d->tokens);
 	return delivery_start(d->delivery, err);
 }
 
@@ -574,10 +569,7 @@ bool driver_is_ready(struct driver *d, struct buffer *why)
 		buffer_append_text(why, "not (yet) a member of the consumer group");
 		return false;
 	}
-	if (!token_peek(d->token)) {
-		/* Without commands nobody else asks again after a fetch that failed. */
-		token_cancel(d->token, &d->first_token);
-		token_wait(d->token, &d->first_token);
+	if (!tokens_are_ready(d->tokens)) {
 		buffer_append_text(why, "no access token for Graph");
 		return false;
 	}

@@ -35,6 +35,7 @@ struct pending {
 	struct graph *graph;
 	uint64_t id;
 	enum pending_kind kind;
+	struct token *token;   /* Of its tenant; borrowed */
 	struct buffer call_id; /* These three are kept while there is no token */
 	struct buffer client_request_id;
 	struct buffer body;
@@ -48,8 +49,8 @@ struct pending {
 
 struct graph {
 	enum graph_state state;
-	struct http *http; /* Borrowed, as 'token' */
-	struct token *token;
+	struct http *http; /* Borrowed, as 'tokens' */
+	struct tokens *tokens;
 	struct graph_callbacks callbacks;
 	duration_t timeout;
 	struct buffer url; /* The service root, and the rest of a URL while it is needed */
@@ -174,7 +175,7 @@ static void on_answered(void *owner, const struct http_response *response)
 		answer.progress = response->body_begun ? ANSWER_BROKEN : ANSWER_NOT_SENT;
 	DL_DELETE(g->active, p);
 	if (response->status == 401 && g->state == GRAPH_OPEN)
-		token_drop(g->token, p->bearer.data);
+		token_drop(p->token, p->bearer.data);
 	pending_answer(p, &answer);
 }
 
@@ -268,14 +269,14 @@ static void pending_wait(struct pending *p, const struct graph_invite *invite)
 	buffer_append_bytes(&p->client_request_id, invite->client_request_id);
 	if (buffer_ok(&p->call_id) && buffer_ok(&p->body) && buffer_ok(&p->client_request_id)) {
 		p->waiter = (struct token_waiter){ .owner = p, .cb = on_token };
-		token_wait(p->graph->token, &p->waiter);
+		token_wait(p->token, &p->waiter);
 	} else {
 		err_set(&p->problem, "the request is too long");
 		pending_put_aside(p);
 	}
 }
 
-struct graph *graph_new(struct http *http, struct token *token, uv_loop_t *loop,
+struct graph *graph_new(struct http *http, struct tokens *tokens, uv_loop_t *loop,
                         const struct graph_options *options,
                         const struct graph_callbacks *callbacks, struct err *err)
 {
@@ -287,7 +288,7 @@ struct graph *graph_new(struct http *http, struct token *token, uv_loop_t *loop,
 	}
 	*g = (struct graph){ .state = GRAPH_OPEN,
 		             .http = http,
-		             .token = token,
+		             .tokens = tokens,
 		             .callbacks = *callbacks,
 		             .timeout = options->timeout };
 	buffer_init(&g->url, MAX_URL_SIZE);
@@ -317,7 +318,8 @@ static void graph_begin(struct graph *graph, enum pending_kind kind,
 	p = pending_take(graph);
 	p->id = invite->id;
 	p->kind = kind;
-	bearer = token_peek(graph->token);
+	p->token = tokens_get(graph->tokens, invite->tenant);
+	bearer = token_peek(p->token);
 	if (bearer)
 		pending_send(p, invite, bearer);
 	else
@@ -331,7 +333,9 @@ void graph_invite(struct graph *graph, const struct graph_invite *invite)
 
 void graph_look(struct graph *graph, const struct effect_look *look)
 {
-	const struct graph_invite question = { .id = look->look_id, .call_id = look->call_id };
+	const struct graph_invite question = { .id = look->look_id,
+		                               .tenant = look->tenant,
+		                               .call_id = look->call_id };
 
 	graph_begin(graph, look->kind == LOOK_ROSTER ? PENDING_ROSTER : PENDING_OPERATIONS,
 	            &question);
@@ -355,7 +359,7 @@ static void graph_end_active(struct graph *g)
 			http_cancel(g->http, p->transfer);
 			continue;
 		}
-		token_cancel(g->token, &p->waiter);
+		token_cancel(p->token, &p->waiter);
 		DL_DELETE(g->active, p);
 		pending_free(p);
 	}

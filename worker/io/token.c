@@ -1,4 +1,4 @@
-/* The access token of the application.
+/* The access token of the application for one tenant.
  *
  *            token_peek, token_wait              answer            5 minutes before the end
  *     none ------------------------> fetching ------------> valid ----> valid, fetching
@@ -33,7 +33,8 @@ struct token {
 	struct http *http; /* Borrowed, as the next two */
 	const struct log *log;
 	struct metrics *metrics;
-	char *url;    /* Owned */
+	char *tenant; /* Owned, as the next two */
+	char *url;
 	char *secret; /* Owned, as is 'form', which has it too */
 	struct buffer form;
 	duration_t timeout;
@@ -114,8 +115,8 @@ static void log_failure(struct token *t, instant_t now, const char *description)
 
 	if (strstr(description, t->secret))
 		description = "";
-	log_warn(t->log, "token.fetch_failed", "problem=%s description=%s pause_ms=%lld",
-	         log_quote(bytes_of(t->problem.msg), problem),
+	log_warn(t->log, "token.fetch_failed", "tenant=%s problem=%s description=%s pause_ms=%lld",
+	         t->tenant, log_quote(bytes_of(t->problem.msg), problem),
 	         log_quote(bytes_of(description), quoted), (long long)pause_ms);
 }
 
@@ -138,7 +139,7 @@ static void token_adopt(struct token *t, const struct token_grant *grant)
 	t->term = token_term(t->asked_at, grant->lifetime);
 	t->failures = 0;
 	metrics_add(t->metrics, METRIC_tokens_fetched, 1);
-	log_info(t->log, "token.fetched", "lifetime_ms=%lld",
+	log_info(t->log, "token.fetched", "tenant=%s lifetime_ms=%lld", t->tenant,
 	         (long long)duration_to_ms(grant->lifetime));
 	token_arm(t, token_now(t));
 }
@@ -279,7 +280,8 @@ static int token_init(struct token *t, const struct token_options *options, stru
 	if (asprintf(&t->url, "%.*s/%s/oauth2/v2.0/token", (int)login_size, options->login_url,
 	             options->tenant_id) < 0)
 		t->url = NULL;
-	if (!t->url || !t->secret)
+	t->tenant = strdup(options->tenant_id);
+	if (!t->url || !t->secret || !t->tenant)
 		return err_set(err, "out of memory");
 	token_form_append(&t->form, "client_id", options->client_id);
 	token_form_append(&t->form, "scope", options->scope);
@@ -303,6 +305,7 @@ static void token_free(struct token *t)
 		explicit_bzero(t->form.data, t->form.capacity);
 	buffer_close(&t->form);
 	free(t->url);
+	free(t->tenant);
 	free(t);
 }
 
@@ -372,7 +375,7 @@ void token_drop(struct token *token, const char *bearer)
 		err_set(&token->problem, "Graph refuses the token that was just fetched");
 		token_pause_until(token, now, token->refusals);
 	}
-	log_warn(token->log, "token.dropped", "age_ms=%lld refusals=%u",
+	log_warn(token->log, "token.dropped", "tenant=%s age_ms=%lld refusals=%u", token->tenant,
 	         (long long)duration_to_ms(age), token->refusals);
 }
 

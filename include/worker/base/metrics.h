@@ -63,7 +63,8 @@
 	       "are paused.")                                                                      \
 	METRIC(partitions_paused, GAUGE, "partitions", "state=\"paused\"", "")                     \
 	METRIC(application_held, GAUGE, "application_held", "",                                    \
-	       "1 while Graph or the login service keeps the whole application from sending.")
+	       "Tenants in which Graph or the login service keeps the whole application from "     \
+	       "sending.")
 
 #define METRICS_HISTOGRAMS(METRIC_HISTOGRAM)                                                       \
 	METRIC_HISTOGRAM(request_time, "request_seconds",                                          \

@@ -31,10 +31,10 @@ enum call_state {
 enum call_queue { QUEUE_HIGH, QUEUE_NORMAL, QUEUE_COUNT };
 
 struct call {
-	UT_hash_handle hh;        /* In partition.calls, by 'id' */
+	UT_hash_handle hh;        /* In partition.calls, by 'tenant' and 'id' */
 	struct call *prev, *next; /* In the scheduler's ring */
 	struct partition *partition;
-	uint64_t alarm_id; /* In engine.calls */
+	uint64_t alarm_id; /* In engine.alarms */
 	enum call_state state;
 	enum call_queue ring; /* Which ring it stands in while READY */
 	struct job *queue[QUEUE_COUNT];
@@ -57,11 +57,14 @@ struct call {
 	bool is_single;      /* Takes one participant a request: not a group call */
 	unsigned split_left; /* Participants of a refused batch that were not answered alone yet */
 	bool split_failed;   /* One of them was refused alone too */
+	uint32_t tenant;     /* Index in policy.tenants; directly before 'id': both are the key */
 	char id[];
 };
 
-/* The call of that id, made when it is new. NULL when there is no memory. */
-struct call *call_get(struct engine *e, struct partition *partition, struct bytes id) MUST_CHECK;
+/* The call that the command is for, made when it is new. The same id in another tenant is another
+ * call. NULL when there is no memory. */
+struct call *call_get(struct engine *e, struct partition *partition,
+                      const struct command *command) MUST_CHECK;
 
 /* Free a call; nothing may be in flight. Jobs that are still queued stay in the ledger, abandoned.
  */

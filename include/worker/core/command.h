@@ -45,6 +45,7 @@ struct command {
 	struct span call_id; /* Empty when the record is rejected and had no valid one */
 	struct span client_context;
 	bool has_context;
+	uint32_t tenant; /* Index in policy.tenants */
 	bool high_priority;
 	bool resend_unknown; /* onUnknown is "resend" */
 	bool has_expiry;

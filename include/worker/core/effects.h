@@ -13,6 +13,7 @@
 /* Send this invite request now. */
 struct effect_post {
 	uint64_t invite_id;
+	uint32_t tenant;      /* Index in policy.tenants: whose token it needs */
 	struct bytes call_id; /* Borrowed from the call */
 	struct buffer body;
 	char client_request_id[RANDOM_UUID_SIZE];
@@ -34,7 +35,7 @@ struct effect_write {
 	struct buffer text; /* Owned */
 };
 
-/* Wake the call (or, with SLOTS_NONE, the application) at 'at'; INSTANT_NEVER clears its timer. */
+/* Wake the call, or the application in a tenant, at 'at'; INSTANT_NEVER clears its timer. */
 struct effect_alarm {
 	uint64_t id;
 	instant_t at;
@@ -52,6 +53,7 @@ enum look_kind { LOOK_OPERATIONS, LOOK_ROSTER };
 struct effect_look {
 	uint64_t look_id;
 	enum look_kind kind;
+	uint32_t tenant;
 	struct bytes call_id; /* Borrowed from the call */
 };
 

@@ -19,6 +19,7 @@ struct history {
 };
 
 struct history_command {
+	uint32_t tenant; /* Of the call */
 	struct bytes call_id;
 	struct bytes command_id;
 	uint64_t content; /* Hash of the record's value */

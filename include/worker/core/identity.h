@@ -6,6 +6,9 @@
 
 #include <stdbool.h>
 
+/* Longest id of a call. */
+#define IDENTITY_CALL_ID_MAX 128
+
 /* True for an id that may stand in a path: [A-Za-z0-9._~-]{1,128}, but not "." or "..". */
 bool identity_is_call_id(struct bytes id);
 

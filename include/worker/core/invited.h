@@ -28,7 +28,8 @@ bool invited_note(struct invited *v, const struct command *command, int64_t offs
                   int64_t frontier) MUST_CHECK;
 
 /* The next entry behind '*at', which begins at 0, of a command that invites the same participant to
- * the same call, or gives the call the same context. NULL when there is none. */
+ * the same call (of the same tenant), or gives the call the same context. NULL when there is none.
+ */
 const struct invited_entry *invited_identity(const struct invited *v, const struct command *command,
                                              size_t index, size_t *at);
 const struct invited_entry *invited_context(const struct invited *v, const struct command *command,

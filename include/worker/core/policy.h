@@ -30,7 +30,7 @@ struct text_list {
 struct policy {
 	const char *reply_topic;
 	const char *dead_letter_topic;
-	const char *tenant_id;         /* The one tenant; a command may name it */
+	struct text_list tenants;      /* A command may name one; the first is the default */
 	const char *graph_url;         /* To build a Location that Graph left out */
 	bool require_key;              /* The record's key must be the callId */
 	duration_t max_age;            /* Older records are not sent; 0: no limit */

@@ -1,34 +1,30 @@
-/* Who may send next: calls that are ready stand in a ring and are served in turn, as the
- * application's rate and the bound on requests in flight allow. */
+/* Who may send next: calls that are ready stand in the ring of their tenant's application. The
+ * applications are served in turn, and of each the calls in turn, as its rate and the bound on
+ * requests in flight allow. */
 #ifndef WORKER_CORE_SCHEDULER_H
 #define WORKER_CORE_SCHEDULER_H
 
 #include "worker/core/state.h"
 
-/* Stand at the end of the ring; of the first ring when a command of high priority waits. */
+/* Stand at the end of its application's ring; of the first ring when a command of high priority
+ * waits. */
 void scheduler_add(struct engine *e, struct call *call);
 
 /* Leave the ring. */
 void scheduler_remove(struct engine *e, struct call *call);
 
-/* Let go what may go now, at most policy.release_per_step, and arm the application's timer for the
- * rest. */
+/* Let go what may go now, at most policy.release_per_step, and arm the applications' timers for
+ * the rest. */
 void scheduler_run(struct engine *e);
 
 /* A request of the call, whose tokens are reserved, is sent now, or is not sent after all. */
 void scheduler_sent(struct engine *e, struct call *call);
 void scheduler_unsent(struct engine *e, struct call *call);
 
-/* Our share of the application's rate: 'owned' of 'total' partitions. */
+/* Our share of each application's rate: 'owned' of 'total' partitions. */
 void scheduler_share(struct engine *e, uint32_t owned, uint32_t total);
 
 /* Others may just have spent what is our share from now on: begin without a token. */
 void scheduler_spend(struct engine *e);
-
-/* Nothing at all is sent before 'until'. */
-void scheduler_hold(struct engine *e, instant_t until, enum reason reason);
-
-/* Graph took a request: no row of throttles, and no hold, unless one began after it was sent. */
-void scheduler_clear_hold(struct engine *e);
 
 #endif

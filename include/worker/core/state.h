@@ -4,25 +4,17 @@
 
 #include "worker/base/metrics.h"
 #include "worker/base/slots.h"
+#include "worker/core/application.h"
 #include "worker/core/effects.h"
 #include "worker/core/invite.h"
 #include "worker/core/outcome.h"
 #include "worker/core/partition.h"
-#include "worker/core/throttle.h"
 
-/* What keeps the whole application from sending. */
-struct application {
-	struct limiter limiter;
-	uint32_t owned, total; /* Partitions: this worker's share of the rate */
-	uint32_t next_owned;   /* A grown share, used from 'grows_at' on */
-	instant_t grows_at;    /* NEVER: the share is not growing */
-	instant_t hold_until;
-	instant_t held_since; /* NEVER: not held */
-	enum reason hold_reason;
-	unsigned failures;
-	instant_t penalized; /* When it was last held: answers to older requests add nothing */
-	struct throttle throttle;
-	instant_t armed;
+/* This worker's share of the applications' rates, in partitions. */
+struct share {
+	uint32_t owned, total;
+	uint32_t next_owned; /* A grown share, used from 'grows_at' on */
+	instant_t grows_at;  /* NEVER: the share is not growing */
 };
 
 struct engine {
@@ -32,21 +24,26 @@ struct engine {
 	instant_t now; /* Of the event that is being worked on */
 	wall_t wall;
 	struct random random;
-	struct partition *partitions;   /* Owned */
-	struct slots calls;             /* Alarm ids */
-	struct slots invites;           /* Owned */
-	struct slots looks;             /* Calls that look for evidence */
-	struct slots writes;            /* In their jobs */
-	struct call *ring[QUEUE_COUNT]; /* Calls that wait for the application, in turn */
-	uint32_t n_ready;
+	struct partition *partitions;     /* Owned */
+	struct slots alarms;              /* The applications, in the first slots, and the calls */
+	struct slots invites;             /* Owned */
+	struct slots looks;               /* Calls that look for evidence */
+	struct slots writes;              /* In their jobs */
+	struct application *applications; /* Owned; one for each tenant */
+	uint32_t turn;                    /* The application that may send next */
+	struct share share;
 	uint32_t in_flight; /* Invites that are being marked or sent */
-	struct application application;
 	struct effects effects;
 	struct buffer scratch;   /* For reading records */
 	struct buffer operation; /* For judging answers */
 	struct buffer error;     /* For error objects */
 	struct buffer topic;     /* Name of the command topic, as records carry it */
 };
+
+static inline struct application *application_of(struct engine *e, const struct call *call)
+{
+	return &e->applications[call->tenant];
+}
 
 /* The engine is lost, for want of memory, when 'condition' says so. */
 static inline void out_of_memory_if(struct engine *e, bool condition)

@@ -1,5 +1,5 @@
-/* The libuv timers of waiting calls: one uv_timer_t for each, ordered by libuv's own heap, and one
- * for the application. */
+/* The libuv timers of waiting calls, and of the application in each tenant: one uv_timer_t for
+ * each, ordered by libuv's own heap. */
 #ifndef WORKER_IO_ALARMS_H
 #define WORKER_IO_ALARMS_H
 
@@ -17,8 +17,8 @@ typedef void (*alarms_cb)(void *owner, uint64_t id);
 /* Borrows 'loop' until alarms_close() has called back. NULL when there is no memory. */
 struct alarms *alarms_new(uv_loop_t *loop, alarms_cb cb, void *owner) MUST_CHECK;
 
-/* Arm, move, or (INSTANT_NEVER) clear the alarm of 'id', an id of slots.h or SLOTS_NONE. 'now' and
- * 'at' are times of clock_now(). False when there is no memory. */
+/* Arm, move, or (INSTANT_NEVER) clear the alarm of 'id', an id of slots.h. 'now' and 'at'
+ * are times of clock_now(). False when there is no memory. */
 bool alarms_set(struct alarms *alarms, uint64_t id, instant_t at, instant_t now) MUST_CHECK;
 
 /* Release all timers, then call 'closed'. */

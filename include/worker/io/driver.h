@@ -13,7 +13,7 @@
 #include "worker/io/delivery.h"
 #include "worker/io/graph.h"
 #include "worker/io/http.h"
-#include "worker/io/token.h"
+#include "worker/io/tokens.h"
 
 struct driver;
 
@@ -21,7 +21,7 @@ struct driver_options {
 	struct policy policy;
 	struct delivery_options delivery;
 	struct http_options http;
-	struct token_options token;
+	struct token_options token; /* Of every tenant; the policy names them */
 	struct graph_options graph;
 	duration_t drain_timeout; /* What is in hand may take so long to end */
 };

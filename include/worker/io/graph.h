@@ -6,7 +6,7 @@
 #include "worker/core/answer.h"
 #include "worker/core/effects.h"
 #include "worker/io/http.h"
-#include "worker/io/token.h"
+#include "worker/io/tokens.h"
 
 struct graph;
 
@@ -30,13 +30,14 @@ struct graph_callbacks {
 
 struct graph_invite {
 	uint64_t id;          /* Given back with the answer */
+	uint32_t tenant;      /* Whose token it carries */
 	struct bytes call_id; /* Validated by the core: [A-Za-z0-9._~-]{1,128}, no "." or ".." */
 	struct bytes body;    /* JSON */
 	struct bytes client_request_id; /* A UUID for Graph's support people */
 };
 
-/* Borrows 'http' and 'token' until graph_close(). */
-struct graph *graph_new(struct http *http, struct token *token, uv_loop_t *loop,
+/* Borrows 'http' and 'tokens' until graph_close(). */
+struct graph *graph_new(struct http *http, struct tokens *tokens, uv_loop_t *loop,
                         const struct graph_options *options,
                         const struct graph_callbacks *callbacks, struct err *err) MUST_CHECK;
 
@@ -49,7 +50,7 @@ void graph_invite(struct graph *graph, const struct graph_invite *invite);
 void graph_look(struct graph *graph, const struct effect_look *look);
 
 /* End all invites and looks without a callback, then release everything; the memory returns with a
- * later turn of the loop. Call it before token_close() and http_close(), or after nothing is
+ * later turn of the loop. Call it before tokens_close() and http_close(), or after nothing is
  * pending. */
 void graph_close(struct graph *graph);
 

@@ -1,5 +1,5 @@
-/* The access token of the application: OAuth 2.0 client credentials (RFC 6749 section 4.4) with a
- * secret.
+/* The access token of the application for one tenant: OAuth 2.0 client credentials (RFC 6749
+ * section 4.4) with a secret.
  *
  * At most one fetch is in flight, whoever asks. A token is renewed 5 minutes before it expires
  * while requests go on with the old one; a failed fetch is repeated after a growing pause, and what
