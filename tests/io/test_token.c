@@ -358,6 +358,64 @@ static void pauses_when_new_tokens_are_refused(void **state)
 	world_close(&w);
 }
 
+static void a_new_token_that_has_worked_is_dropped_when_it_is_refused_twice_in_a_row(void **state)
+{
+	struct hostile_step steps[] = { { .text = GRANT_A }, { .text = GRANT_B } };
+	struct world w;
+
+	(void)state;
+	world_open(&w, steps, 2);
+	ask(&w);
+	for (unsigned i = 0; i < 3; i++) {
+		token_confirm(w.token, "Bearer aaa");
+		token_drop(w.token, "Bearer aaa");
+		assert_string_equal(token_peek(w.token), "Bearer aaa");
+	}
+	token_drop(w.token, "Bearer aaa");
+	assert_null(token_peek(w.token));
+	assert_string_equal(ask(&w).bearer, "Bearer bbb");
+	assert_int_equal(w.fetches, 2);
+	world_close(&w);
+}
+
+static void a_token_that_has_worked_long_ago_is_dropped_at_once(void **state)
+{
+	struct hostile_step steps[] = { { .text = GRANT_A }, { .text = GRANT_B } };
+	struct world w;
+
+	(void)state;
+	world_open(&w, steps, 2);
+	ask(&w);
+	token_confirm(w.token, "Bearer aaa");
+	elapse(&w, MINUTE);
+	token_drop(w.token, "Bearer aaa");
+	assert_string_equal(ask(&w).bearer, "Bearer bbb");
+	world_close(&w);
+}
+
+static void a_token_that_works_ends_the_growth_of_the_pause(void **state)
+{
+	struct hostile_step step = { .text = GRANT_A };
+	struct world w;
+
+	(void)state;
+	world_open(&w, &step, 1);
+	for (unsigned i = 0; i < 3; i++) {
+		ask(&w);
+		token_drop(w.token, "Bearer aaa");
+		elapse(&w, 8 * SECOND);
+	}
+	ask(&w);
+	token_confirm(w.token, "Bearer aaa");
+	for (unsigned i = 0; i < 2; i++)
+		token_drop(w.token, "Bearer aaa");
+	ask(&w);
+	token_drop(w.token, "Bearer aaa");
+	elapse(&w, 2 * SECOND);
+	assert_string_equal(ask(&w).bearer, "Bearer aaa");
+	world_close(&w);
+}
+
 static void tells_who_waits_when_it_closes(void **state)
 {
 	struct hostile_step step = { .then = HOSTILE_HANG };
@@ -475,6 +533,10 @@ int main(void)
 		cmocka_unit_test(survives_a_login_service_that_drops_the_connection),
 		cmocka_unit_test(drops_only_the_token_that_was_refused),
 		cmocka_unit_test(pauses_when_new_tokens_are_refused),
+		cmocka_unit_test(
+		    a_new_token_that_has_worked_is_dropped_when_it_is_refused_twice_in_a_row),
+		cmocka_unit_test(a_token_that_has_worked_long_ago_is_dropped_at_once),
+		cmocka_unit_test(a_token_that_works_ends_the_growth_of_the_pause),
 		cmocka_unit_test(tells_who_waits_when_it_closes),
 		cmocka_unit_test(refuses_a_tenant_that_would_leave_its_path),
 		cmocka_unit_test(reads_every_form_of_an_answer),

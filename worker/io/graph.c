@@ -154,6 +154,15 @@ static void pending_put_aside(struct pending *p)
 	CHECK(uv_idle_start(&g->later, on_later) == 0);
 }
 
+/* What the answer says of the token that the request had. */
+static void tell_token(struct pending *p, int status)
+{
+	if (status == 401)
+		token_drop(p->token, p->bearer.data);
+	else if (status >= 200 && status < 300)
+		token_confirm(p->token, p->bearer.data);
+}
+
 static void on_answered(void *owner, const struct http_response *response)
 {
 	struct pending *p = owner;
@@ -174,8 +183,8 @@ static void on_answered(void *owner, const struct http_response *response)
 	if (response->problem)
 		answer.progress = response->body_begun ? ANSWER_BROKEN : ANSWER_NOT_SENT;
 	DL_DELETE(g->active, p);
-	if (response->status == 401 && g->state == GRAPH_OPEN)
-		token_drop(p->token, p->bearer.data);
+	if (g->state == GRAPH_OPEN)
+		tell_token(p, response->status);
 	pending_answer(p, &answer);
 }
 

@@ -42,6 +42,8 @@ struct token {
 	void *clock_owner;
 	struct random random;
 	char *bearer;                 /* Owned; NULL: none */
+	bool has_worked;              /* Graph has taken 'bearer' */
+	bool is_doubted;              /* Graph has refused it once since then */
 	instant_t fetched_at;         /* When 'bearer' was asked for */
 	struct token_term term;       /* Of 'bearer' */
 	struct http_transfer *fetch;  /* NULL: none is in flight */
@@ -86,6 +88,7 @@ static void token_forget(struct token *t)
 {
 	wipe(t->bearer);
 	t->bearer = NULL;
+	t->has_worked = t->is_doubted = false;
 }
 
 static void on_renewal(uv_timer_t *timer);
@@ -361,16 +364,35 @@ void token_cancel(struct token *token, struct token_waiter *waiter)
 	waiter->prev = waiter->next = NULL;
 }
 
+static bool token_is_current(const struct token *t, const char *bearer)
+{
+	return t->bearer && strcmp(t->bearer, bearer) == 0;
+}
+
+void token_confirm(struct token *token, const char *bearer)
+{
+	if ((token->has_worked && !token->is_doubted) || !token_is_current(token, bearer))
+		return;
+	token->has_worked = true;
+	token->is_doubted = false;
+	token->refusals = 0;
+}
+
 void token_drop(struct token *token, const char *bearer)
 {
 	instant_t now = token_now(token);
 	duration_t age = instant_since(now, token->fetched_at);
+	bool is_new = age.us < SOON.us, was_bad = is_new && !token->has_worked;
 
-	if (!token->bearer || strcmp(token->bearer, bearer) != 0)
+	if (!token_is_current(token, bearer))
 		return;
+	if (is_new && token->has_worked && !token->is_doubted) {
+		token->is_doubted = true;
+		return;
+	}
 	token_forget(token);
 	token_arm(token, now);
-	token->refusals = age.us < SOON.us ? token->refusals + 1 : 0;
+	token->refusals = was_bad ? token->refusals + 1 : 0;
 	if (token->refusals) {
 		err_set(&token->problem, "Graph refuses the token that was just fetched");
 		token_pause_until(token, now, token->refusals);

@@ -53,8 +53,13 @@ void token_wait(struct token *token, struct token_waiter *waiter);
 /* Wait no more; a waiter that does not wait is allowed. */
 void token_cancel(struct token *token, struct token_waiter *waiter);
 
-/* Graph refused the token: forget it, unless a newer one than 'bearer' is already there. A token
- * that is refused soon after it was fetched is not replaced before a growing pause has passed. */
+/* Graph took the token. */
+void token_confirm(struct token *token, const char *bearer);
+
+/* Graph refused the token: forget it, unless a newer one than 'bearer' is already there. One that
+ * is new and has worked is kept until it is refused twice with no success between: Graph refuses a
+ * single request now and then, and a token for each of these would be fetched without end. One that
+ * is new and has never worked is not replaced before a growing pause has passed. */
 void token_drop(struct token *token, const char *bearer);
 
 /* Waiters are told that it is over, from inside this call; 'closed' (may be NULL) fires when the
