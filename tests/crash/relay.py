@@ -12,7 +12,7 @@ RESET = struct.pack("ii", 1, 0)  # SO_LINGER: closing sends a reset
 class Relay:
     """Listens on loopback and passes bytes on to `target_port`, in a thread of its own."""
 
-    def __init__(self, target_port):
+    def __init__(self, target_port, port=0):
         self.target_port = target_port
         self.loop = asyncio.new_event_loop()
         self.writers = set()
@@ -21,15 +21,15 @@ class Relay:
         self.server = None
         self.thread = threading.Thread(target=self.loop.run_forever, daemon=True)
         self.thread.start()
-        self.port = self.call(self.listen())
+        self.port = self.call(self.listen(port))
 
     def call(self, work):
         return asyncio.run_coroutine_threadsafe(work, self.loop).result(30)
 
-    async def listen(self):
+    async def listen(self, port):
         for event in self.flowing.values():
             event.set()
-        self.server = await asyncio.start_server(self.serve, "127.0.0.1", 0)
+        self.server = await asyncio.start_server(self.serve, "127.0.0.1", port)
         return self.server.sockets[0].getsockname()[1]
 
     async def serve(self, reader, writer):

@@ -10,12 +10,14 @@ import pytest
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "tests" / "lib"))
+sys.path.append(str(ROOT / "tests" / "crash"))
 os.environ.setdefault("WORKER_BIN", str(ROOT / "build" / "release" / "bin"))
 os.environ.setdefault("GRAPH_SIMULATOR", os.environ["WORKER_BIN"] + "/graph-simulator")
 
 # pylint: disable=wrong-import-position
 from broker import Broker
 from deliveries import EXACTLY_ONCE
+from front import Front
 from kafka_client import Commands, Reader
 from simulator import Simulator
 from witness import assert_valid
@@ -45,6 +47,16 @@ def graph(tmp_path):
     """A simulated Graph that behaves until told otherwise."""
     with Simulator(tmp_path / "graph") as simulator:
         yield simulator
+
+
+@pytest.fixture
+def front(tmp_path, graph):
+    """HTTP/2 over TLS before the simulator."""
+    started = Front(tmp_path, graph.http_port)
+    try:
+        yield started
+    finally:
+        started.stop()
 
 
 @pytest.fixture

@@ -1,24 +1,13 @@
 """TLS and HTTP/2 between the worker and Graph."""
 
 import json
-import re
 
 import pytest
 
-from process import Process, free_port, listeners, wait_until
-from simulator import Simulator, make_certificates
+from process import wait_until
+from simulator import Simulator
 from test_five_cases import CASES, read
 from witness import by_id, command, load
-
-NGHTTPX = """frontend=127.0.0.1,{port}
-backend=127.0.0.1,{backend}
-private-key-file={key}
-certificate-file={cert}
-workers=1
-accesslog-file={log}
-accesslog-format="$request" $status
-errorlog-file=/dev/stderr
-"""
 
 
 def send(pipeline, commands):
@@ -38,30 +27,6 @@ def five_cases(pipeline):
 def encrypted(tmp_path):
     with Simulator(tmp_path / "encrypted", https=True) as simulator:
         yield simulator
-
-
-@pytest.fixture
-def front(tmp_path, graph):
-    """nghttpx before the simulator: HTTP/2 over TLS at `url`, its log of requests at `log`."""
-    ca, cert, key = make_certificates(tmp_path)
-    port, log = free_port(), tmp_path / "access.log"
-    config = tmp_path / "nghttpx.conf"
-    config.write_text(
-        NGHTTPX.format(port=port, backend=graph.http_port, key=key, cert=cert, log=log)
-    )
-    proxy = Process("nghttpx", ["nghttpx", f"--conf={config}"], tmp_path / "nghttpx.log")
-    try:
-        proxy.wait_for(lambda: port in descendants_listen(proxy.pid), 20, "listens")
-        yield f"https://localhost:{port}", ca, log
-    finally:
-        proxy.stop()
-
-
-def descendants_listen(pid):
-    """The ports of a process and its children: nghttpx forks the one that serves."""
-    with open(f"/proc/{pid}/task/{pid}/children", encoding="ascii") as children:
-        pids = [pid, *map(int, children.read().split())]
-    return {port for one in pids for port in listeners(one)}
 
 
 def test_a_graph_with_its_own_authority_is_trusted_when_that_is_named(pipeline, encrypted):
@@ -88,9 +53,8 @@ def test_a_graph_that_nobody_vouches_for_gets_no_secret_and_no_invite(pipeline, 
 
 
 def test_five_cases_and_a_load_go_over_http_2(pipeline, front):
-    url, ca, log = front
     worker = pipeline.worker(
-        graph={"url": f"{url}/v1.0", "ca_file": ca}, login={"url": url}
+        graph={"url": f"{front.url}/v1.0", "ca_file": front.ca}, login={"url": front.url}
     ).start()
     five_cases(pipeline)
     pipeline.graph.set(latency_ms=20)
@@ -98,11 +62,9 @@ def test_five_cases_and_a_load_go_over_http_2(pipeline, front):
     replies = by_id(pipeline.replies.replies(205))
     assert {reply["status"] for reply in replies.values()} == {"accepted"}
     assert worker.stop() == 0
-    lines = log.read_text(encoding="utf-8").splitlines()
-    requests = [re.fullmatch(r'"(\S+) (\S+) (\S+)" (\d+)', line).groups() for line in lines]
-    invites = [one for one in requests if one[1].endswith("/participants/invite")]
+    invites = [one for one in front.requests() if one[1].endswith("/participants/invite")]
     assert len(invites) == len(pipeline.graph.effects()) == 205
-    assert {(method, version, status) for method, _, version, status in requests} == {
+    assert {(method, version, status) for method, _, version, status in front.requests()} == {
         ("POST", "HTTP/2", "200")
     }
 

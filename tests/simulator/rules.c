@@ -36,7 +36,7 @@ static const struct field fields[] = {
 	INTEGER(count, -1, INT64_MAX),
 	{ "probability", FIELD_REAL, offsetof(struct rule, probability), 0, 1 },
 	INTEGER(seed, 0, INT64_MAX),
-	INTEGER(status, 200, 599),
+	INTEGER(status, 200, 999),
 	BOOL(effect),
 	TEXT(code),
 	TEXT(message),

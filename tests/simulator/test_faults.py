@@ -339,7 +339,7 @@ def test_rules_in_use_may_be_replaced(client, simulator):
     "rule, reason",
     [
         ({"statsu": 400}, "statsu: unknown member"),
-        ({"status": 99}, "status: must be an integer from 200 to 599"),
+        ({"status": 99}, "status: must be an integer from 200 to 999"),
         ({"status": "400"}, "status: must be an integer"),
         ({"reset": "maybe"}, "reset: must be"),
         ({"form": "odd"}, "form: must be"),
