@@ -203,6 +203,41 @@ static void covers_exactly_what_was_written(void **state)
 	}
 }
 
+static void what_was_written_can_be_read_part_by_part(void **state)
+{
+	struct context c;
+
+	(void)state;
+	assert_true(context_read(bytes_of("iw:28ee4ca5:3:41,50+0*1+2*2,51:4294967295"), &c));
+	assert_true(context_is_of(&c, TOPIC));
+	assert_false(context_is_of(&c, bytes_of("invite-command")));
+	assert_int_equal(c.partition, 3);
+	assert_int_equal(c.attempt, UINT32_MAX);
+	assert_int_equal(c.n, 4);
+	assert_int_equal(c.parts[0].offset, 41);
+	assert_int_equal(c.parts[0].count, 0);
+	assert_int_equal(c.parts[1].offset, 50);
+	assert_int_equal(c.parts[1].first, 0);
+	assert_int_equal(c.parts[1].count, 1);
+	assert_int_equal(c.parts[2].offset, 50);
+	assert_int_equal(c.parts[2].first, 2);
+	assert_int_equal(c.parts[2].count, 2);
+	assert_int_equal(c.parts[3].offset, 51);
+}
+
+/* A request carries at most BATCH_MAX participants. */
+static void more_than_a_request_carries_is_not_of_the_form(void **state)
+{
+	struct context c;
+
+	(void)state;
+	assert_true(context_read(bytes_of("iw:28ee4ca5:3:1,2,3,4,5:1"), &c));
+	assert_false(context_read(bytes_of("iw:28ee4ca5:3:1,2,3,4,5,6:1"), &c));
+	assert_false(context_read(bytes_of("iw:28ee4ca5:3:1+0*1+2*1+4*1+6*1+8*1+10*1:1"), &c));
+	assert_false(context_read(bytes_of("iw:28EE4CA5:3:1:1"), &c));
+	assert_false(context_read((struct bytes){ "iw:28ee4ca\0:3:1:1", 17 }, &c));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -214,6 +249,8 @@ int main(void)
 		cmocka_unit_test(other_topics_and_partitions_are_not_covered),
 		cmocka_unit_test(what_is_not_of_the_form_covers_nothing),
 		cmocka_unit_test(covers_exactly_what_was_written),
+		cmocka_unit_test(what_was_written_can_be_read_part_by_part),
+		cmocka_unit_test(more_than_a_request_carries_is_not_of_the_form),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

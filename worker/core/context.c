@@ -84,6 +84,11 @@ static bool take_char(struct reader *r, char c)
 	return true;
 }
 
+static void need_char(struct reader *r, char c)
+{
+	r->failed = !take_char(r, c);
+}
+
 /* A decimal number without zeros before it, at most 'max'. */
 static int64_t take_number(struct reader *r, int64_t max)
 {
@@ -106,43 +111,90 @@ static int64_t take_number(struct reader *r, int64_t max)
 	return number;
 }
 
-/* One command: true when it is the one at 'offset' and the participant is among those carried. */
-static bool take_command(struct reader *r, int64_t offset, size_t index)
+static uint32_t take_short_name(struct reader *r)
 {
-	bool is_it = take_number(r, INT64_MAX) == offset;
-	bool is_whole = true;
-	bool is_carried = false;
+	static const char digits[] = "0123456789abcdef";
+	uint32_t name = 0;
 
-	while (take_char(r, '+')) {
-		size_t first = (size_t)take_number(r, COMMAND_PARTICIPANTS_MAX - 1);
-		size_t count = 0;
+	for (int i = 0; i < 8; i++) {
+		const char *digit =
+		    r->rest.size > 0 ? memchr(digits, *r->rest.data, sizeof(digits) - 1) : NULL;
 
-		if (take_char(r, '*'))
-			count = (size_t)take_number(r, COMMAND_PARTICIPANTS_MAX - (int64_t)first);
-		r->failed = r->failed || count == 0;
-		is_whole = false;
-		is_carried = is_carried || (index >= first && index - first < count);
+		if (!digit) {
+			r->failed = true;
+			return 0;
+		}
+		need_char(r, *digit);
+		name = name << 4 | (uint32_t)(digit - digits);
 	}
-	return is_it && (is_whole || is_carried);
+	return name;
 }
 
-bool context_covers(struct bytes context, struct bytes topic, int32_t partition, int64_t offset,
+static void add_part(struct reader *r, struct context *c, const struct context_part *part)
+{
+	if (c->n == BATCH_MAX)
+		r->failed = true;
+	else
+		c->parts[c->n++] = *part;
+}
+
+/* One command: its offset, and what of it was carried. */
+static void take_command(struct reader *r, struct context *c)
+{
+	struct context_part part = { .offset = take_number(r, INT64_MAX) };
+
+	if (r->failed || !take_char(r, '+')) {
+		add_part(r, c, &part);
+		return;
+	}
+	do {
+		part.first = (size_t)take_number(r, COMMAND_PARTICIPANTS_MAX - 1);
+		need_char(r, '*');
+		part.count = (size_t)take_number(r, COMMAND_PARTICIPANTS_MAX - (int64_t)part.first);
+		r->failed = r->failed || part.count == 0;
+		add_part(r, c, &part);
+	} while (take_char(r, '+'));
+}
+
+bool context_read(struct bytes text, struct context *ret)
+{
+	struct reader r = { .rest = text };
+
+	*ret = (struct context){ 0 };
+	for (const char *c = CONTEXT_PREFIX; *c; c++)
+		need_char(&r, *c);
+	ret->topic = take_short_name(&r);
+	need_char(&r, ':');
+	ret->partition = (int32_t)take_number(&r, INT32_MAX);
+	need_char(&r, ':');
+	do
+		take_command(&r, ret);
+	while (take_char(&r, ','));
+	need_char(&r, ':');
+	ret->attempt = (uint32_t)take_number(&r, UINT32_MAX);
+	return !r.failed && r.rest.size == 0;
+}
+
+bool context_is_of(const struct context *context, struct bytes topic)
+{
+	return context->topic == short_name(topic);
+}
+
+bool context_covers(struct bytes text, struct bytes topic, int32_t partition, int64_t offset,
                     size_t index)
 {
-	char text[FRONT_SIZE];
-	struct bytes front = write_front(topic, partition, text);
-	struct reader r = { .rest = context };
-	bool covers = false;
+	struct context context;
 
-	if (context.size < front.size || memcmp(context.data, front.data, front.size) != 0)
+	if (!context_read(text, &context) || !context_is_of(&context, topic) ||
+	    context.partition != partition)
 		return false;
-	r.rest.data += front.size;
-	r.rest.size -= front.size;
-	do
-		covers = take_command(&r, offset, index) || covers;
-	while (take_char(&r, ','));
-	if (!take_char(&r, ':'))
-		return false;
-	take_number(&r, UINT32_MAX);
-	return covers && !r.failed && r.rest.size == 0;
+	for (size_t i = 0; i < context.n; i++) {
+		const struct context_part *part = &context.parts[i];
+
+		if (part->offset == offset &&
+		    (part->count == 0 ||
+		     (index >= part->first && index - part->first < part->count)))
+			return true;
+	}
+	return false;
 }

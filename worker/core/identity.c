@@ -35,3 +35,36 @@ bool identity_is_e164(struct bytes id)
 			return false;
 	return true;
 }
+
+static bool is_hex(char c)
+{
+	return is_digit(c) || (c >= 'a' && c <= 'f') || (c >= 'A' && c <= 'F');
+}
+
+/* Dashes stand behind so many digits. */
+static bool has_dash_at(size_t digits)
+{
+	return digits == 8 || digits == 12 || digits == 16 || digits == 20;
+}
+
+struct bytes identity_plain(struct bytes id, char room[static IDENTITY_GUID_SIZE])
+{
+	size_t digits = 0, n = 0;
+
+	for (size_t i = 0; i < id.size; i++) {
+		char c = id.data[i];
+
+		if (c == '-' && has_dash_at(digits))
+			continue;
+		if (!is_hex(c) || digits == IDENTITY_GUID_DIGITS)
+			return id;
+		if (has_dash_at(digits))
+			room[n++] = '-';
+		room[n++] = c >= 'A' && c <= 'F' ? (char)(c - 'A' + 'a') : c;
+		digits++;
+	}
+	if (digits != IDENTITY_GUID_DIGITS)
+		return id;
+	room[n] = '\0';
+	return (struct bytes){ room, n };
+}

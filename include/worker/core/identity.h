@@ -15,4 +15,12 @@ bool identity_is_call_id(struct bytes id);
 /* True for a phone number in E.164 form: "+", then 2 to 15 digits of which the first is not 0. */
 bool identity_is_e164(struct bytes id);
 
+/* Room for a GUID with its dashes, and the final NUL. */
+#define IDENTITY_GUID_DIGITS 32
+#define IDENTITY_GUID_SIZE   37
+
+/* One way to write an id of Graph's, which comes in either case and with or without dashes: a GUID
+ * in lower case with dashes, in 'room'; any other id as it is. */
+struct bytes identity_plain(struct bytes id, char room[static IDENTITY_GUID_SIZE]);
+
 #endif
