@@ -4,8 +4,10 @@
 #include "worker/io/admin.h"
 #include "worker/io/clock.h"
 #include "worker/io/driver.h"
+#include "worker/io/notifications.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <sysexits.h>
 #ifdef WORKER_HAVE_SYSTEMD
 #include <systemd/sd-daemon.h>
@@ -24,6 +26,8 @@ struct app {
 	struct log log;
 	struct metrics metrics;
 	struct driver *driver;
+	struct notifications *notifications; /* NULL: not wanted, or gone */
+	char *outcomes_group;                /* Owned: that of the notifications */
 	struct admin *admin;
 	uv_signal_t sigterm;
 	uv_signal_t sigint;
@@ -139,6 +143,27 @@ static struct driver_options make_options(const struct config *c)
 	};
 }
 
+/* Of the notifications: a group beside that of the commands, of the same members. */
+static struct delivery_options make_notification_delivery(const struct config *c, const char *group)
+{
+	return (struct delivery_options){
+		.kafka = c->kafka,
+		.consumer = {
+			.kafka = &c->kafka,
+			.topic = c->topics.notifications,
+			.group = group,
+			.instance_id = c->consumer.instance_id,
+			.batch = c->consumer.batch,
+			.session_timeout = c->consumer.session_timeout,
+		},
+		.committer = {
+			.interval = c->consumer.commit_interval,
+			.deadline = c->exactly_once.commit_deadline,
+		},
+		.leave_deadline = duration_ms(LEAVE_DEADLINE_MS),
+	};
+}
+
 static bool on_ready(void *owner, struct buffer *why)
 {
 	struct app *app = owner;
@@ -153,7 +178,25 @@ static void on_metrics(void *owner, struct buffer *page)
 	metrics_write(&app->metrics, page);
 }
 
-/* The driver is gone: let go of what keeps the loop alive. */
+/* Nothing that works is left: let go of what keeps the loop alive. */
+static void close_rest(struct app *app)
+{
+	if (app->driver || app->notifications)
+		return;
+	if (app->admin)
+		admin_close(app->admin, NULL, NULL);
+	uv_close((uv_handle_t *)&app->sigterm, NULL);
+	uv_close((uv_handle_t *)&app->sigint, NULL);
+}
+
+static void stop(struct app *app)
+{
+	if (app->driver)
+		driver_stop(app->driver);
+	if (app->notifications)
+		notifications_stop(app->notifications);
+}
+
 static void on_stopped(void *owner, enum driver_end end)
 {
 	static const int codes[] = {
@@ -166,10 +209,20 @@ static void on_stopped(void *owner, enum driver_end end)
 	if (app->exit_code == EX_OK)
 		app->exit_code = codes[end];
 	app->driver = NULL;
-	if (app->admin)
-		admin_close(app->admin, NULL, NULL);
-	uv_close((uv_handle_t *)&app->sigterm, NULL);
-	uv_close((uv_handle_t *)&app->sigint, NULL);
+	stop(app);
+	close_rest(app);
+}
+
+/* One part that cannot go on ends the whole: whoever supervises the process starts it anew. */
+static void on_notifications_stopped(void *owner, bool has_failed)
+{
+	struct app *app = owner;
+
+	if (has_failed && app->exit_code == EX_OK)
+		app->exit_code = EX_UNAVAILABLE;
+	app->notifications = NULL;
+	stop(app);
+	close_rest(app);
 }
 
 static void on_signal(uv_signal_t *handle, int number)
@@ -178,8 +231,7 @@ static void on_signal(uv_signal_t *handle, int number)
 
 	log_info(&app->log, "app.stopping", "signal=%d", number);
 	notify("STOPPING=1");
-	if (app->driver)
-		driver_stop(app->driver);
+	stop(app);
 }
 
 static void watch_signal(struct app *app, uv_signal_t *handle, int number)
@@ -206,6 +258,26 @@ static int open_admin(struct app *app, struct err *err)
 	return 0;
 }
 
+static int open_notifications(struct app *app, struct err *err)
+{
+	const struct config *c = app->config;
+	struct notifications_options options = {
+		.commands_topic = c->topics.commands,
+		.outcomes_topic = c->topics.outcomes,
+		.drain_timeout = c->drain.timeout,
+	};
+
+	if (!c->topics.notifications)
+		return 0;
+	CHECK(asprintf(&app->outcomes_group, "%s-outcomes", c->consumer.group) >= 0);
+	options.delivery = make_notification_delivery(c, app->outcomes_group);
+	app->notifications = notifications_new(&app->loop, &options, on_notifications_stopped, app,
+	                                       &app->log, &app->metrics, err);
+	if (!app->notifications)
+		return -1;
+	return notifications_start(app->notifications, err);
+}
+
 /* All or nothing; what was begun is closed by the loop. */
 static int start(struct app *app)
 {
@@ -214,12 +286,12 @@ static int start(struct app *app)
 
 	app->driver =
 	    driver_new(&app->loop, &options, &app->log, &app->metrics, on_stopped, app, &err);
-	if (app->driver && open_admin(app, &err) == 0 && driver_start(app->driver, &err) == 0)
+	if (app->driver && open_admin(app, &err) == 0 && open_notifications(app, &err) == 0 &&
+	    driver_start(app->driver, &err) == 0)
 		return 0;
 	log_error(&app->log, "app.start-failed", "error=\"%s\"", err.msg);
 	app->exit_code = EX_UNAVAILABLE;
-	if (app->driver)
-		driver_stop(app->driver);
+	stop(app);
 	return -1;
 }
 
@@ -242,6 +314,7 @@ int app_run(const struct config *config)
 	}
 	uv_run(&app.loop, UV_RUN_DEFAULT);
 	CHECK(uv_loop_close(&app.loop) == 0);
+	free(app.outcomes_group);
 	log_info(&app.log, "app.stopped", "exit=%d", app.exit_code);
 	return app.exit_code;
 }

@@ -30,7 +30,12 @@
 	OPTION(topics, replies, NAME, OPTIONAL, "invite-replies", "1", "249",                      \
 	       "Topic that replies are written to.")                                               \
 	OPTION(topics, dead_letters, NAME, OPTIONAL, "invite-dead-letters", "1", "249",            \
-	       "Topic that gets an exact copy of each command that is not valid.")
+	       "Topic that gets an exact copy of each command that is not valid.")                 \
+	OPTION(                                                                                    \
+	    topics, notifications, NAME, OPTIONAL, "", "0", "249",                                 \
+	    "Topic of the callbacks that the bot forwards; empty: how invites end is not told.")   \
+	OPTION(topics, outcomes, NAME, OPTIONAL, "invite-outcomes", "1", "249",                    \
+	       "Topic that the ends of invites are written to, if there is a source for them.")
 #define OPTIONS_delivery(OPTION)                                                                   \
 	OPTION(delivery, value, CHOICE, OPTIONAL, "exactly-once", "",                              \
 	       "exactly-once,at-least-once",                                                       \

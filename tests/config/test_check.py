@@ -113,6 +113,22 @@ CASES = {
         "topics: {dead_letters: invite-commands}\n",
         ["1:24: topics.dead_letters: is the same topic as topics.commands"],
     ),
+    "outcomes into the command topic": (
+        "topics: {outcomes: invite-commands}\n",
+        ["1:20: topics.outcomes: is the same topic as topics.commands"],
+    ),
+    "outcomes into the notifications": (
+        "topics: {notifications: invite-outcomes}\n",
+        ["1:25: topics.notifications: is also a topic that the worker writes"],
+    ),
+    "commands as notifications": (
+        "topics: {notifications: invite-commands}\n",
+        ["1:25: topics.notifications: is the same topic as topics.commands"],
+    ),
+    "the notifications among the reply topics": (
+        "topics: {notifications: n}\ncommands: {reply_topics: [n]}\n",
+        ["2:26: commands.reply_topics: contains the topic of topics.notifications"],
+    ),
     "the command topic among the reply topics": (
         "commands: {reply_topics: [invite-commands]}\n",
         ["1:26: commands.reply_topics: contains the topic of topics.commands"],

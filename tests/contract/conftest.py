@@ -21,3 +21,8 @@ def command_schema():
 @pytest.fixture(scope="session")
 def reply_schema():
     return schemas.validator("reply.schema.json")
+
+
+@pytest.fixture(scope="session")
+def outcome_schema():
+    return schemas.validator("outcome.schema.json")

@@ -13,6 +13,7 @@
 #include "contract/world.h"
 #include "worker/base/log.h"
 #include "worker/core/command.h"
+#include "worker/core/notification.h"
 #include "worker/core/outcome.h"
 #include "worker/core/wait.h"
 
@@ -269,6 +270,36 @@ static json_t *run_engine(const json_t *request)
 	return answer;
 }
 
+/* What is told of a record of the notifications topic. */
+static json_t *tell(const json_t *request)
+{
+	struct notification notification;
+	struct ending ending;
+	struct loaded loaded;
+	json_t *outcomes = json_array();
+	const char *problem = NULL;
+	json_int_t junk = 1;
+	struct buffer text;
+
+	load_record(json_object_get(request, "record"), 0, &loaded);
+	buffer_init(&text, ENDING_SIZE_MAX);
+	if (notification_open(&loaded.record, &notification, &problem) == NOTIFICATION_READ) {
+		while (notification_next(&notification, &ending)) {
+			buffer_clear(&text);
+			ending_write(&ending, bytes_of("invite-commands"), &text);
+			CHECK(buffer_ok(&text));
+			json_array_append_new(
+			    outcomes, json_pack("{s:o, s:o}", "key", hex_encode(ending.call_id),
+			                        "value", hex_encode(buffer_bytes(&text))));
+		}
+		junk = (json_int_t)notification.n_junk;
+		notification_close(&notification);
+	}
+	buffer_close(&text);
+	buffer_close(&loaded.memory);
+	return json_pack("{s:o, s:I}", "outcomes", outcomes, "junk", junk);
+}
+
 static json_t *quote(const json_t *request)
 {
 	char quoted[LOG_QUOTE_SIZE];
@@ -314,6 +345,8 @@ static json_t *serve(const json_t *request)
 		return parse(request);
 	if (strcmp(op, "run") == 0)
 		return run_engine(request);
+	if (strcmp(op, "tell") == 0)
+		return tell(request);
 	if (strcmp(op, "quote") == 0)
 		return quote(request);
 	CHECK(strcmp(op, "tables") == 0);

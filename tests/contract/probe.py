@@ -71,7 +71,7 @@ NOTHING = b'{"value":[]}'
 
 
 class Probe:
-    """Ask with parse(), run(), quote() and tables()."""
+    """Ask with parse(), run(), tell(), quote() and tables()."""
 
     def __init__(self):
         path = pathlib.Path(os.environ.get("WORKER_BIN", DEFAULT)) / "contract-probe"
@@ -114,6 +114,13 @@ class Probe:
             from_hex(result["trace"]).decode(),
             result["stored"],
         )
+
+    def tell(self, one):
+        """The records of the outcomes topic that follow from one of the notifications topic, as
+        pairs of key and value, and how much of it was junk."""
+        answer = self.ask("tell", record=one)
+        pairs = [(from_hex(o["key"]), from_hex(o["value"])) for o in answer["outcomes"]]
+        return pairs, answer["junk"]
 
     def quote(self, text):
         return from_hex(self.ask("quote", text=to_hex(text))["text"])

@@ -14,6 +14,7 @@ EXAMPLES = schemas.CONFIG / "examples"
 COMMANDS = sorted(EXAMPLES.glob("command-*.json"))
 REPLIES = sorted(EXAMPLES.glob("reply-*.json"))
 QUICKSTART = sorted((ROOT / "deploy" / "quickstart.d").glob("*.json"))
+OUTCOMES = sorted(EXAMPLES.glob("outcome-*.json"))
 OPTIONS = schemas.CONFIG / "invite-worker.schema.json"
 
 
@@ -36,6 +37,22 @@ def test_an_example_is_a_valid_command(probe, command_schema, path):
 @pytest.mark.parametrize("path", REPLIES, ids=name)
 def test_an_example_is_a_valid_reply(reply_schema, path):
     reply_schema.validate(load(path))
+
+
+@pytest.mark.parametrize("path", OUTCOMES, ids=name)
+def test_an_example_is_the_outcome_of_a_notification(probe, outcome_schema, path):
+    example = load(path)
+    outcome_schema.validate(example)
+    call, operation = example["callId"], example["operationId"]
+    body = {"value": [{
+        "changeType": "deleted",
+        "resourceUrl": f"/communications/calls/{call}/operations/{operation}",
+        "resourceData": {"@odata.type": "#microsoft.graph.inviteParticipantsOperation",
+                         **{name: example[name]
+                            for name in ("status", "resultInfo", "clientContext")}},
+    }]}
+    (told,), _ = probe.tell(record(call, json.dumps(body)))
+    assert (told[0].decode(), json.loads(told[1])) == (call, example)
 
 
 def test_the_quickstart_sends_the_examples():
@@ -96,7 +113,7 @@ def references(value):
 def test_every_reference_of_asyncapi_resolves():
     document = asyncapi()
     found = set(references(document))
-    assert {"./command.schema.json", "./reply.schema.json"} <= found
+    assert {f"./{name}.schema.json" for name in ("command", "reply", "outcome")} <= found
     for reference in found:
         if reference.startswith("#/"):
             place = document
@@ -123,9 +140,11 @@ def test_the_examples_of_asyncapi_are_valid(command_schema):
 
 def test_asyncapi_names_the_default_topics():
     options = load(OPTIONS)["properties"]["topics"]["properties"]
-    names = {"commands": "commands", "replies": "replies", "deadLetters": "dead_letters"}
+    names = {"commands": "commands", "replies": "replies", "deadLetters": "dead_letters",
+             "outcomes": "outcomes"}
     channels = asyncapi()["channels"]
-    assert set(channels) == set(names)
+    assert set(channels) == {*names, "notifications"}
+    assert channels["notifications"]["address"] is None  # There is none by default
     for channel, option in names.items():
         assert channels[channel]["address"] == options[option]["default"]
 
@@ -143,11 +162,13 @@ def test_asyncapi_names_the_headers_of_a_dead_letter(probe):
     assert headers["required"] == list(headers["properties"]) == [n for n, _ in letter.headers]
 
 
-def test_the_words_name_every_member_status_and_code(command_schema, reply_schema):
+def test_the_words_name_every_member_status_and_code(command_schema, reply_schema, outcome_schema):
     words = (schemas.CONFIG / "contract.md").read_text()
     quoted = set(re.findall(r"`([^`\n]+)`", words))
     reply = reply_schema.schema
     needed = set(command_schema.schema["properties"]) | set(reply["properties"])
+    needed |= set(outcome_schema.schema["properties"])
+    needed |= set(outcome_schema.schema["properties"]["source"]["enum"])
     needed |= set(reply["properties"]["status"]["enum"])
     needed |= set(reply["definitions"]["error"]["properties"]["code"]["enum"])
     needed |= set(asyncapi()["components"]["schemas"]["deadLetterHeaders"]["properties"])

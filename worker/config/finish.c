@@ -151,24 +151,40 @@ static void set_tenants(struct loader *l)
 
 static bool same(const char *a, const char *b)
 {
-	return strcmp(a, b) == 0;
+	return a && b && strcmp(a, b) == 0;
 }
 
 /* The worker must not read what it writes: each record would beget the next. */
 static void check_topics(struct loader *l)
 {
 	const struct config *c = l->config;
+	const char *notifications = c->topics.notifications;
+	const struct {
+		enum option_position at;
+		const char *topic;
+	} others[] = {
+		{ OPTION_AT_topics_replies, c->topics.replies },
+		{ OPTION_AT_topics_dead_letters, c->topics.dead_letters },
+		{ OPTION_AT_topics_outcomes, c->topics.outcomes },
+		{ OPTION_AT_topics_notifications, notifications },
+	};
 
-	if (same(c->topics.replies, c->topics.commands))
-		report(l, SEVERITY_MISTAKE, OPTION_AT_topics_replies,
-		       "is the same topic as topics.commands");
-	if (same(c->topics.dead_letters, c->topics.commands))
-		report(l, SEVERITY_MISTAKE, OPTION_AT_topics_dead_letters,
-		       "is the same topic as topics.commands");
+	for (size_t i = 0; i < sizeof(others) / sizeof(*others); i++) {
+		if (same(others[i].topic, c->topics.commands))
+			report(l, SEVERITY_MISTAKE, others[i].at,
+			       "is the same topic as topics.commands");
+	}
+	if (same(notifications, c->topics.replies) || same(notifications, c->topics.dead_letters) ||
+	    same(notifications, c->topics.outcomes))
+		report(l, SEVERITY_MISTAKE, OPTION_AT_topics_notifications,
+		       "is also a topic that the worker writes");
 	for (size_t i = 0; i < c->commands.reply_topics.count; i++) {
 		if (same(c->commands.reply_topics.list[i], c->topics.commands))
 			report(l, SEVERITY_MISTAKE, OPTION_AT_commands_reply_topics,
 			       "contains the topic of topics.commands");
+		if (same(c->commands.reply_topics.list[i], notifications))
+			report(l, SEVERITY_MISTAKE, OPTION_AT_commands_reply_topics,
+			       "contains the topic of topics.notifications");
 	}
 }
 

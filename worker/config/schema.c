@@ -7,7 +7,8 @@
 
 #include <string.h>
 
-#define NAME_PATTERN "^[A-Za-z0-9._-]+$"
+#define NAME_CHARACTERS "[A-Za-z0-9._-]"
+#define NAME_PATTERN    "^" NAME_CHARACTERS "+$"
 
 static void write_member(const char *indent, const char *name, const char *value,
                          struct buffer *out)
@@ -38,7 +39,8 @@ static void write_text_type(const struct config_option *o, struct buffer *out)
 {
 	buffer_append_text(out, "\"type\": [\"string\", \"number\", \"boolean\"], ");
 	if (o->type == OPTION_NAME)
-		buffer_append_text(out, "\"pattern\": \"" NAME_PATTERN "\", ");
+		buffer_printf(out, "\"pattern\": \"^" NAME_CHARACTERS "%s$\", ",
+		              strcmp(o->least, "0") == 0 ? "*" : "+");
 	buffer_printf(out, "\"minLength\": %s, \"maxLength\": %s", o->least, o->most);
 }
 

@@ -95,6 +95,8 @@ static int64_t take_number(struct reader *r, int64_t max)
 	int64_t number = 0;
 	size_t n = 0;
 
+	if (r->failed)
+		return 0;
 	for (; n < r->rest.size && r->rest.data[n] >= '0' && r->rest.data[n] <= '9'; n++) {
 		int digit = r->rest.data[n] - '0';
 
@@ -105,7 +107,7 @@ static int64_t take_number(struct reader *r, int64_t max)
 		}
 		number = number * 10 + digit;
 	}
-	r->failed = r->failed || n == 0;
+	r->failed = n == 0;
 	r->rest.data += n;
 	r->rest.size -= n;
 	return number;
@@ -117,8 +119,9 @@ static uint32_t take_short_name(struct reader *r)
 	uint32_t name = 0;
 
 	for (int i = 0; i < 8; i++) {
-		const char *digit =
-		    r->rest.size > 0 ? memchr(digits, *r->rest.data, sizeof(digits) - 1) : NULL;
+		const char *digit = !r->failed && r->rest.size > 0
+		                        ? memchr(digits, *r->rest.data, sizeof(digits) - 1)
+		                        : NULL;
 
 		if (!digit) {
 			r->failed = true;

@@ -42,6 +42,14 @@
 	METRIC(                                                                                    \
 	    write_failures, COUNTER, "write_failures_total", "",                                   \
 	    "Replies or dead letters that the broker refused for good; their offsets are held.")   \
+	METRIC(notifications_read, COUNTER, "notification_records_total", "result=\"read\"",       \
+	       "Records of the notifications topic; junk: look at what forwards them.")            \
+	METRIC(notifications_junk, COUNTER, "notification_records_total", "result=\"junk\"", "")   \
+	METRIC(outcomes_completed, COUNTER, "outcomes_total", "status=\"completed\"",              \
+	       "Outcomes stored, by how the operation ended; look when failed grows.")             \
+	METRIC(outcomes_failed, COUNTER, "outcomes_total", "status=\"failed\"", "")                \
+	METRIC(outcomes_refused, COUNTER, "outcomes_refused_total", "",                            \
+	       "Outcomes that the broker refused for good; look at the topic.")                    \
 	METRIC(commits, COUNTER, "commits_total", "result=\"ok\"",                                 \
 	       "Offset commits; failures hold the group's position.")                              \
 	METRIC(commit_failures, COUNTER, "commits_total", "result=\"failed\"", "")                 \
