@@ -77,6 +77,7 @@ static struct policy make_policy(const struct config *c)
 	policy.retry_base = c->retry.base;
 	policy.retry_cap = c->retry.cap;
 	policy.max_hold = c->retry.max_hold;
+	policy.max_attempts = c->retry.max_attempts;
 	policy.settle = c->retry.settle;
 	policy.call_grace = c->retry.call_grace;
 	policy.commands_per_partition = c->queue.commands_per_partition;

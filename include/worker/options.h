@@ -103,6 +103,8 @@
 	       "Longest pause that the doubling reaches.")                                         \
 	OPTION(retry, max_hold, DURATION, OPTIONAL, "5m", "1s", "24h",                             \
 	       "A command that is held back longer is answered as failed.")                        \
+	OPTION(retry, max_attempts, COUNT, OPTIONAL, "20", "1", "1000",                            \
+	       "A command fails after so many requests in a row that had no effect.")              \
 	OPTION(retry, settle, DURATION, OPTIONAL, "20s", "0", "10m",                               \
 	       "Pause before a command of unknown outcome is sent again, if it asks for that.")    \
 	OPTION(retry, call_grace, DURATION, OPTIONAL, "2s", "0", "1m",                             \

@@ -103,6 +103,7 @@ static void has_the_defaults_of_the_engine(void **state)
 	assert_int_equal(f->config->retry.base.us, policy.retry_base.us);
 	assert_int_equal(f->config->retry.cap.us, policy.retry_cap.us);
 	assert_int_equal(f->config->retry.max_hold.us, policy.max_hold.us);
+	assert_int_equal(f->config->retry.max_attempts, policy.max_attempts);
 	assert_int_equal(f->config->retry.settle.us, policy.settle.us);
 	assert_int_equal(f->config->retry.call_grace.us, policy.call_grace.us);
 	assert_int_equal(f->config->queue.commands_per_partition, policy.commands_per_partition);

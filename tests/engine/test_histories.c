@@ -48,6 +48,7 @@ static struct policy random_policy(struct history *h)
 	policy.offsets_per_partition = 20 + (uint32_t)below(h, 100);
 	policy.share_delay = duration_ms((int64_t)below(h, 3000));
 	policy.max_hold = duration_ms(5000 + (int64_t)below(h, 60000));
+	policy.max_attempts = 1 + (uint32_t)below(h, 20);
 	policy.settle = duration_ms(1000 + (int64_t)below(h, 20000));
 	policy.history = 500;
 	policy.look_at_operations = !chance(h, 10);

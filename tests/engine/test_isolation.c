@@ -48,6 +48,7 @@ static struct policy random_policy(struct history *h)
 	policy.batch_max = 2 + below(h, BATCH_MAX - 1);
 	policy.max_in_flight = 1 + (uint32_t)below(h, 4);
 	policy.max_hold = duration_ms(24 * 3600 * 1000);
+	policy.max_attempts = 1000;
 	policy.seed = random_next(&h->random);
 	return policy;
 }

@@ -37,6 +37,40 @@ static void a_throttled_request_is_sent_again_after_retry_after(void **state)
 	expect_all_done(w);
 }
 
+static void retry_after_is_seconds_or_a_date(void **state)
+{
+	static const struct {
+		const char *value;
+		int64_t us;
+	} waits[] = {
+		{ "7", 7000000 },
+		{ "0.25", 250000 },
+		{ "1.0000001", 1000001 },
+		{ "Sat, 31 Jan 2026 12:00:09 GMT", 9000000 },
+	};
+	struct world *w = *state;
+
+	for (size_t i = 0; i < sizeof(waits) / sizeof(waits[0]); i++) {
+		world_reopen(w, world_policy());
+		send(w, 0, "call-a", "ann");
+		world_answer(w, 429, waits[i].value, NULL);
+		assert_int_equal(posts_after(w, (waits[i].us + 999) / 1000), 2);
+		assert_int_equal(instant_since(w->posts[1].sent, w->posts[0].sent).us, waits[i].us);
+	}
+}
+
+static void a_retry_after_that_is_over_or_unreadable_is_not_waited_for(void **state)
+{
+	struct world *w = *state;
+
+	send(w, 0, "call-a", "ann");
+	world_answer(w, 429, "Sat, 31 Jan 2026 11:59:00 GMT", NULL);
+	assert_int_equal(w->n_posts, 2);
+	world_answer(w, 429, "soon", NULL);
+	assert_int_equal(posts_after(w, 749), 2);
+	assert_int_equal(posts_after(w, 1251), 3);
+}
+
 static void a_throttled_call_does_not_hold_another(void **state)
 {
 	struct world *w = *state;
@@ -195,10 +229,131 @@ static void a_command_expires_while_the_application_is_held(void **state)
 	expect_status(w, 3, "expired");
 }
 
+/* So many requests in a row that have no effect, each in another way. */
+static void answer_in_vain(struct world *w, unsigned n)
+{
+	for (unsigned i = 0; i < n; i++) {
+		assert_int_equal(world_open_posts(w), 1);
+		switch (i % 4) {
+		case 0:
+			world_answer(w, 429, "0.1", NULL);
+			break;
+		case 1:
+			world_answer(w, 401, NULL, NULL);
+			break;
+		case 2:
+			world_answer(w, 503, "1", NULL);
+			break;
+		default:
+			world_fail(w, ANSWER_NOT_SENT);
+		}
+		world_elapse(w, 70000);
+	}
+}
+
+static void all_tries_of_a_command_share_one_budget(void **state)
+{
+	struct world *w = *state;
+	struct policy policy = world_policy();
+
+	policy.max_attempts = 8;
+	policy.max_hold = duration_ms(24 * 3600 * 1000);
+	world_reopen(w, policy);
+	send(w, 0, "call-a", "ann");
+	answer_in_vain(w, 7);
+	expect_no_reply(w, 0);
+	answer_in_vain(w, 1);
+	expect_status(w, 0, "failed");
+	expect_error(w, 0, "throttled");
+	expect_message(w, 0,
+	               "8 requests in a row had no effect; the last: Graph answered HTTP 429");
+	assert_int_equal(w->n_posts, 8);
+	world_finish(w);
+	expect_all_done(w);
+}
+
+static void the_reason_of_the_last_try_is_that_of_the_failure(void **state)
+{
+	struct world *w = *state;
+
+	w->policy.max_attempts = 2;
+	send(w, 0, "call-a", "ann");
+	world_answer(w, 429, "1", NULL);
+	world_elapse(w, 1000);
+	world_fail(w, ANSWER_NOT_SENT);
+	expect_error(w, 0, "unavailable");
+	send(w, 1, "call-b", "bob");
+	world_answer(w, 401, NULL, NULL);
+	world_answer(w, 401, NULL, NULL);
+	expect_error(w, 1, "unauthorized");
+}
+
+/* Each request of a command that needs several has tries of its own. */
+static void a_part_that_is_decided_fills_the_budget_again(void **state)
+{
+	struct world *w = *state;
+
+	w->policy.max_attempts = 3;
+	send(w, 0, "call-a", "a b c d e f g h i j k l");
+	for (unsigned i = 0; i < 3; i++) {
+		for (unsigned k = 0; k < 2; k++) {
+			world_answer(w, 429, "1", NULL);
+			world_elapse(w, 1000);
+		}
+		world_accept(w);
+	}
+	expect_status(w, 0, "accepted");
+	assert_int_equal(w->n_posts, 9);
+}
+
+static void what_is_left_of_a_command_fails_when_its_tries_are_used_up(void **state)
+{
+	struct world *w = *state;
+
+	w->policy.max_attempts = 2;
+	send(w, 0, "call-a", "a b c d e f");
+	world_accept(w);
+	world_answer(w, 429, "1", NULL);
+	world_elapse(w, 1000);
+	world_answer(w, 429, "1", NULL);
+	expect_status(w, 0, "partial");
+	expect_error(w, 0, "throttled");
+	world_finish(w);
+	expect_all_done(w);
+}
+
+static void a_split_costs_no_try(void **state)
+{
+	struct world *w = *state;
+
+	w->policy.max_attempts = 1;
+	send(w, 0, "call-a", "a b c");
+	world_refuse(w, 400, "BadRequest");
+	for (unsigned i = 0; i < 3; i++)
+		world_accept(w);
+	expect_status(w, 0, "accepted");
+}
+
+/* A lost lease is no fault of the command's. */
+static void what_this_worker_keeps_back_costs_no_try(void **state)
+{
+	struct world *w = *state;
+
+	w->policy.max_attempts = 1;
+	send(w, 0, "call-a", "ann");
+	world_answer_post(w, &w->posts[0],
+	                  (struct answer){ .progress = ANSWER_NOT_SENT, .is_withheld = true });
+	world_elapse(w, 1000);
+	world_accept(w);
+	expect_status(w, 0, "accepted");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		WORLD_TEST(a_throttled_request_is_sent_again_after_retry_after),
+		WORLD_TEST(retry_after_is_seconds_or_a_date),
+		WORLD_TEST(a_retry_after_that_is_over_or_unreadable_is_not_waited_for),
 		WORLD_TEST(a_throttled_call_does_not_hold_another),
 		WORLD_TEST(throttling_without_retry_after_backs_off_longer_each_time),
 		WORLD_TEST(a_503_with_retry_after_is_throttling),
@@ -211,6 +366,12 @@ int main(void)
 		WORLD_TEST(what_the_application_may_not_send_within_max_hold_fails_at_once),
 		WORLD_TEST(an_answer_to_an_older_request_does_not_lift_the_hold),
 		WORLD_TEST(a_command_expires_while_the_application_is_held),
+		WORLD_TEST(all_tries_of_a_command_share_one_budget),
+		WORLD_TEST(the_reason_of_the_last_try_is_that_of_the_failure),
+		WORLD_TEST(a_part_that_is_decided_fills_the_budget_again),
+		WORLD_TEST(what_is_left_of_a_command_fails_when_its_tries_are_used_up),
+		WORLD_TEST(a_split_costs_no_try),
+		WORLD_TEST(what_this_worker_keeps_back_costs_no_try),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

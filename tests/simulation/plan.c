@@ -26,6 +26,7 @@ static void choose_policy(struct plan *plan, struct random *r)
 	p->application_burst = (uint32_t)plan->partitions * (1 + below(r, 5));
 	p->max_in_flight = one_in(r, 4) ? 2 : 256;
 	p->max_hold.us = one_in(r, 4) ? 20000000 : 300000000;
+	p->max_attempts = one_in(r, 4) ? 2 + below(r, 3) : 20;
 	p->settle.us = SETTLE_US;
 	p->look_at_operations = !one_in(r, 4);
 	p->look_at_roster = !one_in(r, 3);

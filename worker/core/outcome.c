@@ -78,15 +78,15 @@ static const struct class
 } classes[OUTCOME_CLASSES] = {
 	[OUTCOME_ACCEPTED] = { "accepted", false, "none", "`accepted`" },
 	[OUTCOME_THROTTLED] = { "throttled", true, "Retry-After; else backoff",
-	                        "a later one's; `failed` after `retry.max_hold`" },
+	                        "a later one's; `failed` when the tries end" },
 	[OUTCOME_NOT_SENT] = { "not-sent", true, "backoff",
-	                       "a later one's; `failed` after `retry.max_hold`" },
+	                       "a later one's; `failed` when the tries end" },
 	[OUTCOME_REFUSED] = { "refused", true, "none", "`failed`" },
 	[OUTCOME_CALL_OVER] = { "call-over", true, "a quarter of `retry.call_grace`", "`failed`" },
 	[OUTCOME_UNAUTHORIZED] = { "unauthorized", true, "backoff",
-	                           "a later one's; `failed` after `retry.max_hold`" },
+	                           "a later one's; `failed` when the tries end" },
 	[OUTCOME_MISCONFIGURED] = { "misconfigured", true, "backoff",
-	                            "a later one's; `failed` after `retry.max_hold`" },
+	                            "a later one's; `failed` when the tries end" },
 	[OUTCOME_UNKNOWN] = { "unknown", false, "`retry.settle`", "`reconciled`, or `unknown`" },
 };
 

@@ -25,6 +25,7 @@ struct policy policy_default(void)
 		.retry_base = duration_ms(1000),
 		.retry_cap = duration_ms(60 * 1000),
 		.max_hold = duration_ms(300 * 1000),
+		.max_attempts = 20,
 		.exactly_once = true,
 		.look_at_operations = true,
 		.look_at_roster = true,

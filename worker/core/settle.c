@@ -20,6 +20,7 @@ struct answered {
 	struct call *call;
 	struct application *application; /* In the call's tenant */
 	struct invite *invite;
+	const struct answer *answer;
 	struct outcome outcome;
 };
 
@@ -38,10 +39,22 @@ static void renew(struct answered *a)
 		batch->items[i].job->results[batch->items[i].index].delivery = DELIVERY_NEW;
 }
 
+/* The same, for one of the tries that its commands have. */
+static void retry(struct answered *a)
+{
+	const struct batch *batch = &a->invite->batch;
+
+	renew(a);
+	for (size_t i = 0; i < batch->n; i++)
+		if (begins_job(batch, i))
+			batch->items[i].job->retries++;
+}
+
 static void decide(const struct batch_item *item, enum status status, int16_t operation,
                    int16_t error)
 {
 	job_decide(item->job, item->index, status, operation, error);
+	item->job->retries = 0;
 }
 
 static void fail(struct answered *a)
@@ -113,7 +126,7 @@ static void on_throttled(struct answered *a)
 	call_hold(e, a->call, until, REASON_THROTTLED);
 	if (!is_from_before_hold(a) && throttle_hit(&a->application->throttle, a->call->alarm_id))
 		application_hold(e, a->application, until, REASON_THROTTLED);
-	renew(a);
+	retry(a);
 }
 
 static void on_not_sent(struct answered *a)
@@ -125,7 +138,10 @@ static void on_not_sent(struct answered *a)
 	          instant_add(e->now, retry_backoff(e->policy->retry_base, e->policy->retry_cap,
 	                                            a->call->failures, &e->random)),
 	          REASON_UNAVAILABLE);
-	renew(a);
+	if (a->answer->is_withheld)
+		renew(a);
+	else
+		retry(a);
 }
 
 static void on_refused(struct answered *a)
@@ -156,7 +172,7 @@ static void on_call_over(struct answered *a)
 	if (!a->call->is_established &&
 	    instant_since(e->now, arrived).us < e->policy->call_grace.us) {
 		call_hold(e, a->call, instant_add(e->now, pause), REASON_CALL_OVER);
-		renew(a);
+		retry(a);
 		return;
 	}
 	call_clear_hold(a->call);
@@ -174,7 +190,7 @@ static void on_application_refused(struct answered *a)
 	bool is_first_401 = a->outcome.http_status == 401 && application->failures == 0;
 	duration_t pause = { 0 };
 
-	renew(a);
+	retry(a);
 	if (is_from_before_hold(a))
 		return;
 	if (!is_first_401)
@@ -284,6 +300,23 @@ static void note_answer(struct answered *a)
 	}
 }
 
+/* The tries of the command are used up: what is left of it fails for the reason of the last one. */
+static void give_up(struct answered *a, struct job *job)
+{
+	char message[OUTCOME_MESSAGE_SIZE + 64];
+	int16_t error;
+
+	if (job->retries < a->e->policy->max_attempts || job_has_doubt(job))
+		return;
+	snprintf(message, sizeof(message), "%u requests in a row had no effect; the last: %s",
+	         (unsigned)job->retries, a->outcome.message);
+	trace(a->e, "%s: p%d@%lld was tried too often, %s", a->call->id, job->partition->number,
+	      (long long)job->entry.offset, reason_code(a->outcome.reason));
+	error = respond_add_error(a->e, job, a->outcome.reason, message, a->outcome.graph_code,
+	                          a->outcome.http_status);
+	job_decide_rest(job, STATUS_FAILED, error);
+}
+
 /* Reply to what is decided; what is all new again may be left to the next owner. */
 static void settle_batch(struct answered *a)
 {
@@ -294,6 +327,7 @@ static void settle_batch(struct answered *a)
 
 		if (!begins_job(batch, i) || job->state != JOB_QUEUED)
 			continue;
+		give_up(a, job);
 		if (job_is_decided(job)) {
 			respond_job(a->e, job);
 		} else if (!job_is_started(job)) {
@@ -329,7 +363,7 @@ void settle_unsent(struct engine *e, struct invite *invite)
 
 void settle_answer(struct engine *e, struct invite *invite, const struct answer *answer)
 {
-	struct answered a = { .e = e, .call = invite->call, .invite = invite };
+	struct answered a = { .e = e, .call = invite->call, .invite = invite, .answer = answer };
 	struct partition *partition;
 
 	slots_remove(&e->invites, invite->id);

@@ -69,6 +69,7 @@ struct job {
 	struct fragments errors;
 	bool was_split;          /* A request carried only a part of it */
 	uint32_t attempts;       /* Requests that carried a part of it */
+	uint32_t retries;        /* Those that had no effect, since a part of it was decided */
 	uint32_t batch_commands; /* Of the last of these requests */
 	uint32_t batch_participants;
 	enum job_evidence evidence; /* The weakest that was used */

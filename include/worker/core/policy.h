@@ -52,6 +52,7 @@ struct policy {
 	duration_t retry_base;   /* First pause of the exponential backoff */
 	duration_t retry_cap;    /* Longest pause of the backoff */
 	duration_t max_hold;     /* A command that would be held longer fails */
+	uint32_t max_attempts;   /* So many requests for nothing in a row, and a command fails */
 	bool exactly_once;       /* What the map says was begun is not sent again */
 	bool look_at_operations; /* Look for evidence of what may have been sent: better … */
 	bool look_at_roster;     /* … and worse */

@@ -15,8 +15,10 @@
 	REASON(TOO_OLD, "too-old", "the record was older than commands.max_age")                   \
 	REASON(REFUSED, "refused", "Graph refused the request for good")                           \
 	REASON(CALL_OVER, "call-over", "Graph says that there is no such call (any more)")         \
-	REASON(THROTTLED, "throttled", "Graph kept the call away for longer than retry.max_hold")  \
-	REASON(UNAVAILABLE, "unavailable", "Graph could not be reached within retry.max_hold")     \
+	REASON(THROTTLED, "throttled",                                                             \
+	       "Graph kept it away for longer than retry.max_hold or retry.max_attempts allow")    \
+	REASON(UNAVAILABLE, "unavailable",                                                         \
+	       "Graph could not be reached within retry.max_hold and retry.max_attempts")          \
 	REASON(UNAUTHORIZED, "unauthorized", "no access token that Graph accepts could be had")    \
 	REASON(MISCONFIGURED, "misconfigured", "the application may not use the calls API")        \
 	REASON(REUSED_ID, "reused-id", "the commandId was used before for another command")        \
