@@ -21,7 +21,7 @@
 #define CALLS         500 /* Each has four fifths of its rate, so that some commands wait */
 #define ANSWER_US     20000
 #define STORE_US      10000
-#define HELD_SECONDS  120
+#define HELD_SECONDS  40
 #define MAP_EVERY     256   /* Marks between two looks at the map */
 #define LATENCY_US    50    /* Width of a class of the histogram */
 #define LATENCY_COUNT 20000 /* Classes: up to a second */
@@ -341,7 +341,7 @@ static void a_held_call_slows_nobody_and_pauses_nothing(void **state)
 	struct traffic *beside = traffic_new();
 	const int64_t *seconds = *state;
 
-	flow(alone, 60);
+	flow(alone, 30);
 	beside->holds = true;
 	beside->held_for_s = *seconds;
 	give(beside, "held", "h-0");
