@@ -45,9 +45,8 @@ struct traffic {
 	struct line answers, writes;
 	instant_t alarms[ALARMS]; /* By slot; NEVER: not armed */
 	uint64_t alarm_ids[ALARMS];
-	instant_t application; /* Its alarm */
-	uint64_t due[ALARMS];  /* Alarms in the order of their instants: a heap of slots */
-	size_t place[ALARMS];  /* Where a slot stands in it */
+	uint64_t due[ALARMS]; /* Alarms in the order of their instants: a heap of slots */
+	size_t place[ALARMS]; /* Where a slot stands in it */
 	size_t n_due;
 	struct random random; /* Which call is next */
 	struct buffer map;
@@ -118,10 +117,6 @@ static void take_alarm(struct traffic *t, struct effect_alarm alarm)
 {
 	uint32_t slot = slots_index(alarm.id);
 
-	if (alarm.id == SLOTS_NONE) {
-		t->application = alarm.at;
-		return;
-	}
 	assert_true(slot < ALARMS);
 	t->alarm_ids[slot] = alarm.id;
 	t->alarms[slot] = alarm.at;
@@ -254,8 +249,7 @@ static void ring_next(struct traffic *t)
 static bool happens_next(struct traffic *t, instant_t end)
 {
 	instant_t alarm = t->n_due > 0 ? t->alarms[t->due[0]] : INSTANT_NEVER;
-	instant_t at = instant_min(instant_min(line_at(&t->answers), line_at(&t->writes)),
-	                           instant_min(alarm, t->application));
+	instant_t at = instant_min(alarm, instant_min(line_at(&t->answers), line_at(&t->writes)));
 
 	if (!instant_before(at, end))
 		return false;
@@ -265,9 +259,6 @@ static bool happens_next(struct traffic *t, instant_t end)
 	} else if (at.us == line_at(&t->writes).us) {
 		step(t, (struct event){ .type = EVENT_WRITTEN,
 		                        .written = { line_take(&t->writes).id, NULL } });
-	} else if (at.us == t->application.us) {
-		t->application = INSTANT_NEVER;
-		step(t, (struct event){ .type = EVENT_ALARM, .alarm_id = SLOTS_NONE });
 	} else {
 		ring_next(t);
 	}
@@ -289,7 +280,6 @@ static struct traffic *traffic_new(void)
 	assert_non_null(t);
 	t->policy = policy_default();
 	t->policy.max_hold = duration_ms(3600 * 1000);
-	t->application = INSTANT_NEVER;
 	for (size_t i = 0; i < ALARMS; i++)
 		t->alarms[i] = INSTANT_NEVER;
 	random_init(&t->random, 1);
