@@ -1,6 +1,8 @@
 /* Growing bytes with a ceiling: see buffer.h. */
 #include "worker/base/buffer.h"
 
+#include "worker/base/utf8.h"
+
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -112,27 +114,6 @@ void buffer_printf(struct buffer *b, const char *format, ...)
 	b->size += (size_t)needed;
 }
 
-/* Bytes of the well-formed UTF-8 sequence (RFC 3629) at 'p', or 0 when there is none. */
-static size_t utf8_length(const unsigned char *p, size_t left)
-{
-	size_t length = p[0] < 0x80   ? 1
-	                : p[0] < 0xC2 ? 0
-	                : p[0] < 0xE0 ? 2
-	                : p[0] < 0xF0 ? 3
-	                : p[0] < 0xF5 ? 4
-	                              : 0;
-
-	if (length == 0 || length > left)
-		return 0;
-	for (size_t i = 1; i < length; i++)
-		if ((p[i] & 0xC0) != 0x80)
-			return 0;
-	if ((p[0] == 0xE0 && p[1] < 0xA0) || (p[0] == 0xED && p[1] > 0x9F) ||
-	    (p[0] == 0xF0 && p[1] < 0x90) || (p[0] == 0xF4 && p[1] > 0x8F))
-		return 0;
-	return length;
-}
-
 static void append_escaped(struct buffer *b, unsigned char c)
 {
 	static const char letters[] = {
@@ -154,7 +135,7 @@ void buffer_append_json(struct buffer *b, struct bytes text)
 
 	buffer_append_char(b, '"');
 	while (i < text.size) {
-		size_t length = utf8_length(p + i, text.size - i);
+		size_t length = utf8_length(text.data + i, text.size - i);
 
 		if (length > 0 && p[i] >= 0x20 && p[i] != '"' && p[i] != '\\' && p[i] != 0x7F) {
 			i += length;

@@ -8,9 +8,9 @@
 #include <string.h>
 
 struct evidence {
-	json_t *root;         /* Owned */
-	const json_t *values; /* Its array */
-	struct answer source; /* What it came in: its status and ids, which lie in 'text' */
+	struct document document;
+	const struct value *values; /* Its array */
+	struct answer source; /* What it came in: its status, ids and body, which lie in 'text' */
 	char text[];
 };
 
@@ -35,8 +35,9 @@ static size_t kept_size(const char *header)
 
 static struct evidence *evidence_new(const struct answer *answer)
 {
-	struct evidence *e = calloc(1, sizeof(*e) + kept_size(answer->request_id) +
-	                                   kept_size(answer->client_request_id));
+	struct evidence *e =
+	    calloc(1, sizeof(*e) + kept_size(answer->request_id) +
+	                  kept_size(answer->client_request_id) + answer->body.size);
 	char *text;
 
 	if (!e)
@@ -46,6 +47,8 @@ static struct evidence *evidence_new(const struct answer *answer)
 	e->source.http_status = answer->http_status;
 	e->source.request_id = keep(answer->request_id, &text);
 	e->source.client_request_id = keep(answer->client_request_id, &text);
+	memcpy(text, answer->body.data, answer->body.size);
+	e->source.body = (struct bytes){ text, answer->body.size };
 	return e;
 }
 
@@ -59,9 +62,9 @@ struct evidence *evidence_read(const struct answer *answer)
 	e = evidence_new(answer);
 	if (!e)
 		return NULL;
-	e->root = json_loadb(answer->body.data, answer->body.size, 0, NULL);
-	e->values = json_object_get(e->root, "value");
-	if (!json_is_array(e->values)) {
+	e->values =
+	    value_member(document_read(&e->document, e->source.body, ANSWER_DEPTH_MAX), "value");
+	if (!value_is(e->values, VALUE_ARRAY)) {
 		evidence_free(e);
 		return NULL;
 	}
@@ -72,7 +75,7 @@ void evidence_free(struct evidence *e)
 {
 	if (!e)
 		return;
-	json_decref(e->root);
+	document_close(&e->document);
 	free(e);
 }
 
@@ -96,12 +99,12 @@ static bool fits(const struct search *s, struct bytes context)
 static bool find(const struct evidence *e, const struct search *s, const char *graph_url,
                  struct bytes call_id, struct buffer *operation)
 {
-	for (size_t i = 0; i < json_array_size(e->values); i++) {
-		const json_t *value = json_array_get(e->values, i);
-		const json_t *context = json_object_get(value, "clientContext");
-		struct bytes text = { json_string_value(context), json_string_length(context) };
+	const struct value *value;
 
-		if (json_is_string(context) && fits(s, text) &&
+	VALUE_EACH (e->values, value) {
+		const struct value *context = value_member(value, "clientContext");
+
+		if (value_is(context, VALUE_STRING) && fits(s, context->text) &&
 		    operation_write(value, &e->source, graph_url, call_id, operation))
 			return true;
 	}
@@ -130,15 +133,15 @@ bool evidence_find_own(const struct evidence *e, struct bytes topic, int32_t par
 }
 
 /* True when 'identity' reads "<kind>:<id>" with the id in lower case. */
-static bool is_same(struct bytes identity, const char *kind, struct bytes id)
+static bool is_same(struct bytes identity, struct bytes kind, struct bytes id)
 {
-	size_t kind_size = strlen(kind);
 	const char *own;
 
-	if (id.size == 0 || identity.size != kind_size + 1 + id.size ||
-	    memcmp(identity.data, kind, kind_size) != 0 || identity.data[kind_size] != ':')
+	if (id.size == 0 || identity.size != kind.size + 1 + id.size ||
+	    !bytes_equal((struct bytes){ identity.data, kind.size }, kind) ||
+	    identity.data[kind.size] != ':')
 		return false;
-	own = identity.data + kind_size + 1;
+	own = identity.data + kind.size + 1;
 	for (size_t i = 0; i < id.size; i++) {
 		char c = id.data[i];
 
@@ -149,20 +152,16 @@ static bool is_same(struct bytes identity, const char *kind, struct bytes id)
 }
 
 /* True when a member of the identity set is 'identity'; members without an id are passed over. */
-static bool set_has(const json_t *set, struct bytes identity)
+static bool set_has(const struct value *set, struct bytes identity)
 {
-	/* json_object_foreach() asks for a mutable object but does not change it. */
-	json_t *members = (json_t *)(uintptr_t)set;
-	const char *kind;
-	json_t *member;
+	const struct value *kind;
 
-	json_object_foreach(members, kind, member)
-	{
-		const json_t *id = json_object_get(member, "id");
+	if (!value_is(set, VALUE_OBJECT))
+		return false;
+	VALUE_EACH (set, kind) {
+		struct bytes id = value_text(value_member(value_of(kind), "id"));
 
-		if (json_is_string(id) &&
-		    is_same(identity, kind,
-		            (struct bytes){ json_string_value(id), json_string_length(id) }))
+		if (is_same(identity, kind->text, id))
 			return true;
 	}
 	return false;
@@ -170,10 +169,12 @@ static bool set_has(const json_t *set, struct bytes identity)
 
 bool evidence_has_identity(const struct evidence *e, struct bytes identity)
 {
-	for (size_t i = 0; i < json_array_size(e->values); i++) {
-		const json_t *info = json_object_get(json_array_get(e->values, i), "info");
+	const struct value *one;
 
-		if (set_has(json_object_get(info, "identity"), identity))
+	VALUE_EACH (e->values, one) {
+		const struct value *info = value_member(one, "info");
+
+		if (set_has(value_member(info, "identity"), identity))
 			return true;
 	}
 	return false;

@@ -5,11 +5,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-static const char *string_member(const json_t *object, const char *name)
-{
-	return json_string_value(json_object_get(object, name));
-}
-
 /* The last segment of a Location: the operation's id. */
 static struct bytes last_segment(const char *location)
 {
@@ -37,35 +32,42 @@ static void write_location(struct buffer *out, const struct answer *answer, cons
 	free(location);
 }
 
-static void write_lower(struct buffer *out, const char *text)
+static void write_lower(struct buffer *out, struct bytes text)
 {
 	char lower[32];
 	size_t n = 0;
 
-	for (; text && text[n] && n < sizeof(lower) - 1; n++)
-		lower[n] = text[n] >= 'A' && text[n] <= 'Z' ? (char)(text[n] - 'A' + 'a') : text[n];
-	lower[n] = '\0';
-	buffer_append_json_text(out, n > 0 ? lower : NULL);
-}
+	for (; n < text.size && n < sizeof(lower); n++) {
+		char c = text.data[n];
 
-static int append_dumped(const char *data, size_t size, void *out)
-{
-	buffer_append(out, data, size);
-	return 0;
-}
-
-static void write_result_info(struct buffer *out, const json_t *info)
-{
-	if (!json_is_object(info))
+		lower[n] = c >= 'A' && c <= 'Z' ? (char)(c - 'A' + 'a') : c;
+	}
+	if (n > 0)
+		buffer_append_json(out, (struct bytes){ lower, n });
+	else
 		buffer_append_text(out, "null");
-	else if (json_dump_callback(info, append_dumped, out, JSON_COMPACT) != 0)
-		out->failed = true;
 }
 
-bool operation_write(const json_t *operation, const struct answer *answer, const char *graph_url,
-                     struct bytes call_id, struct buffer *out)
+static void write_string(struct buffer *out, const struct value *string)
 {
-	struct bytes id = bytes_of(string_member(operation, "id"));
+	if (value_is(string, VALUE_STRING))
+		buffer_append_json(out, string->text);
+	else
+		buffer_append_text(out, "null");
+}
+
+static void write_object(struct buffer *out, const struct value *object)
+{
+	if (value_is(object, VALUE_OBJECT))
+		buffer_append_bytes(out, object->raw);
+	else
+		buffer_append_text(out, "null");
+}
+
+bool operation_write(const struct value *operation, const struct answer *answer,
+                     const char *graph_url, struct bytes call_id, struct buffer *out)
+{
+	struct bytes id = value_text(value_member(operation, "id"));
 
 	if (id.size == 0 && answer->location)
 		id = last_segment(answer->location);
@@ -76,9 +78,9 @@ bool operation_write(const json_t *operation, const struct answer *answer, const
 	buffer_append_text(out, ",\"location\":");
 	write_location(out, answer, graph_url, call_id, id);
 	buffer_append_text(out, ",\"status\":");
-	write_lower(out, string_member(operation, "status"));
+	write_lower(out, value_text(value_member(operation, "status")));
 	buffer_append_text(out, ",\"clientContext\":");
-	buffer_append_json_text(out, string_member(operation, "clientContext"));
+	write_string(out, value_member(operation, "clientContext"));
 	buffer_append_text(out, ",\"httpStatus\":");
 	buffer_append_int(out, answer->http_status);
 	buffer_append_text(out, ",\"requestId\":");
@@ -86,7 +88,7 @@ bool operation_write(const json_t *operation, const struct answer *answer, const
 	buffer_append_text(out, ",\"clientRequestId\":");
 	buffer_append_json_text(out, answer->client_request_id);
 	buffer_append_text(out, ",\"resultInfo\":");
-	write_result_info(out, json_object_get(operation, "resultInfo"));
+	write_object(out, value_member(operation, "resultInfo"));
 	buffer_append_char(out, '}');
 	return true;
 }

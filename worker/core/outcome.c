@@ -1,10 +1,10 @@
 /* The table of outcomes, and what is read from Graph's bodies: see outcome.h. */
 #include "worker/core/outcome.h"
 
+#include "worker/base/document.h"
 #include "worker/core/operation.h"
 #include "worker/core/retry.h"
 
-#include <jansson.h>
 #include <limits.h>
 #include <stdio.h>
 #include <string.h>
@@ -108,59 +108,74 @@ static bool fits(const struct rule *rule, const struct answer *answer, const cha
 }
 
 /* True for an error code that some row gives a meaning to. */
-static bool is_understood(const char *code)
+static bool is_understood(struct bytes code)
 {
 	for (size_t i = 0; i < sizeof(rules) / sizeof(rules[0]); i++)
-		if (rules[i].graph_code && strcmp(rules[i].graph_code, code) == 0)
+		if (rules[i].graph_code && bytes_equal_text(code, rules[i].graph_code))
 			return true;
 	return false;
 }
 
-static const char *string_member(const json_t *object, const char *name)
+static struct bytes string_member(const struct value *object, const char *name)
 {
-	const char *text = json_string_value(json_object_get(object, name));
-
-	return text ? text : "";
+	return value_text(value_member(object, name));
 }
 
-static void keep_text(char *to, size_t size, const char *from)
+static void keep_text(char *to, size_t size, struct bytes from)
 {
-	snprintf(to, size, "%s", from);
+	size_t kept = from.size < size ? from.size : size - 1;
+
+	if (kept > 0)
+		memcpy(to, from.data, kept);
+	to[kept] = '\0';
+}
+
+static void keep_code(struct outcome *o, struct bytes code)
+{
+	keep_text(o->graph_code, sizeof(o->graph_code), code);
+}
+
+static void keep_message(struct outcome *o, struct bytes message)
+{
+	keep_text(o->message, sizeof(o->message), message);
 }
 
 /* The calls API wraps its own error as JSON in the message of an UnknownError. */
-static void unwrap_message(struct outcome *o, const char *wrapped)
+static void unwrap_message(struct outcome *o, struct bytes wrapped)
 {
-	json_t *inner;
+	struct document document;
+	const struct value *inner;
+	struct bytes code;
 
 	if (o->graph_code[0] && strcmp(o->graph_code, "UnknownError") != 0)
 		return;
-	inner = json_loads(wrapped, 0, NULL);
-	if (json_is_object(inner) && *string_member(inner, "errorCode")) {
-		keep_text(o->graph_code, sizeof(o->graph_code), string_member(inner, "errorCode"));
-		keep_text(o->message, sizeof(o->message), string_member(inner, "message"));
+	inner = document_read(&document, wrapped, ANSWER_DEPTH_MAX);
+	code = string_member(inner, "errorCode");
+	if (code.size > 0) {
+		keep_code(o, code);
+		keep_message(o, string_member(inner, "message"));
 	}
-	json_decref(inner);
+	document_close(&document);
 }
 
 /* Errors are nested; the innermost code that the table knows is the most telling one. */
-static void read_error(const json_t *root, struct outcome *o)
+static void read_error(const struct value *root, struct outcome *o)
 {
-	const json_t *error = json_object_get(root, "error");
-	const json_t *inner = error;
+	const struct value *error = value_member(root, "error");
+	const struct value *inner = error;
 
-	if (!json_is_object(error))
+	if (!value_is(error, VALUE_OBJECT))
 		return;
-	keep_text(o->graph_code, sizeof(o->graph_code), string_member(error, "code"));
-	keep_text(o->message, sizeof(o->message), string_member(error, "message"));
+	keep_code(o, string_member(error, "code"));
+	keep_message(o, string_member(error, "message"));
 	unwrap_message(o, string_member(error, "message"));
-	for (int depth = 0; depth < 8 && json_is_object(inner); depth++) {
-		const char *code = string_member(inner, "code");
-		const json_t *next = json_object_get(inner, "innerError");
+	for (int depth = 0; depth < 8 && value_is(inner, VALUE_OBJECT); depth++) {
+		struct bytes code = string_member(inner, "code");
+		const struct value *next = value_member(inner, "innerError");
 
 		if (is_understood(code))
-			keep_text(o->graph_code, sizeof(o->graph_code), code);
-		inner = next ? next : json_object_get(inner, "innererror");
+			keep_code(o, code);
+		inner = next ? next : value_member(inner, "innererror");
 	}
 }
 
@@ -176,26 +191,28 @@ static const struct rule *find_rule(const struct answer *answer, const struct ou
 /* For people, when Graph's body does not say it. */
 static void explain(const struct answer *answer, struct outcome *o)
 {
-	if (o->message[0])
+	if (o->message[0] || o->class == OUTCOME_ACCEPTED)
 		return;
 	if (answer->progress == ANSWER_COMPLETE)
 		snprintf(o->message, sizeof(o->message), "Graph answered HTTP %d",
 		         answer->http_status);
 	else
-		keep_text(o->message, sizeof(o->message),
-		          answer->problem ? answer->problem : "no answer");
+		keep_message(o, bytes_of(answer->problem ? answer->problem : "no answer"));
 }
 
 void outcome_judge(const struct answer *answer, const char *graph_url, struct bytes call_id,
                    wall_t now, struct buffer *operation, struct outcome *ret)
 {
-	json_t *root = NULL;
+	bool has_body = answer->progress == ANSWER_COMPLETE;
+	struct document document;
+	const struct value *root;
 	const struct rule *rule;
 
 	*ret = (struct outcome){ .http_status = answer->http_status };
 	buffer_clear(operation);
-	if (answer->progress == ANSWER_COMPLETE && answer->body.size > 0)
-		root = json_loadb(answer->body.data, answer->body.size, JSON_DECODE_ANY, NULL);
+	root = document_read(&document, has_body ? answer->body : (struct bytes){ 0 },
+	                     ANSWER_DEPTH_MAX);
+	operation->failed = document.problem == DOCUMENT_NO_MEMORY;
 	if (answer->retry_after)
 		ret->has_retry_after =
 		    retry_after_parse(answer->retry_after, now, &ret->retry_after);
@@ -207,11 +224,10 @@ void outcome_judge(const struct answer *answer, const char *graph_url, struct by
 	if (ret->class == OUTCOME_ACCEPTED &&
 	    !operation_write(root, answer, graph_url, call_id, operation)) {
 		ret->class = OUTCOME_UNKNOWN;
-		keep_text(ret->message, sizeof(ret->message),
-		          "Graph answered success without naming the operation");
+		keep_message(ret, bytes_of("Graph answered success without naming the operation"));
 	}
 	explain(answer, ret);
-	json_decref(root);
+	document_close(&document);
 }
 
 void outcome_write_error(struct buffer *out, enum reason reason, const char *message,

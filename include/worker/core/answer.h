@@ -19,6 +19,9 @@ enum answer_progress {
 /* Most bytes of an answer's body that are read; a longer answer counts as ANSWER_BROKEN. */
 #define ANSWER_BODY_MAX (256 * 1024)
 
+/* A body that is nested deeper is not read. */
+#define ANSWER_DEPTH_MAX 64
+
 struct answer {
 	enum answer_progress progress;
 	bool is_withheld;     /* The service was not asked: NOT_SENT is this worker's own doing */
