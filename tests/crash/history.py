@@ -21,6 +21,9 @@ SECOND = 1_000_000
 # From a fault's end to its last consequence: an answer may be in hand, its reply not yet stored.
 AFTERMATH = 2 * SECOND
 BEFORE = SECOND // 5
+# A member that was away comes back and partitions are shared anew: the group's last assignment
+# within so long belongs to the fault.
+REUNION = 3 * SECOND
 # Kafka's times are whole milliseconds.
 TICK = 1_000
 SENT = ("accepted", "reconciled")
@@ -111,6 +114,7 @@ class Judge:
         for invite in self.invites:
             for participant in invite["participants"]:
                 self.sent[participant["id"]].append(invite)
+        self.assignments = sorted(start["at_us"] for start in history.starts)
         self.started_at, self.commits = None, collections.defaultdict(list)
         for commit in history.commits:
             self.commits[commit["partition"]].append(commit)
@@ -362,10 +366,16 @@ class Judge:
     def fault_between(self, since, until, client):
         return any(
             fault["begin_us"] <= until
-            and fault["end_us"] + BEFORE >= since
+            and self.end_of(fault) + BEFORE >= since
             and (client is None or fault["client"] in (None, client))
             for fault in self.history.faults
         )
+
+    def end_of(self, fault):
+        """When the group has got over it: what is begun while its members still come and go may
+        be lost to them."""
+        last = bisect.bisect_right(self.assignments, fault["end_us"] + REUNION)
+        return max([fault["end_us"], *self.assignments[max(0, last - 1) : last]])
 
     def story(self, place):
         """All that is known of one command, as lines."""

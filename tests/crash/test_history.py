@@ -62,6 +62,26 @@ def test_an_unknown_is_not_excused_by_a_kill_long_ago():
     assert kinds(history) == ["unjustified-unknown"]
 
 
+def begun_while_members_come_back(seconds):
+    """The eighth command is never sent, three seconds after the kill; the group has its last
+    assignment so long after it."""
+    history = made_up.sound()
+    unknown(history, 8)
+    del history.requests[8]
+    (kill,) = history.faults
+    at = kill["end_us"] + int(seconds * made_up.SECOND)
+    history.starts.append({"client": "worker-1.2", "at_us": at})
+    return history
+
+
+def test_an_unknown_is_excused_while_the_group_still_settles_after_a_fault():
+    assert kinds(begun_while_members_come_back(2.9)) == []
+
+
+def test_an_unknown_is_not_excused_by_members_that_come_long_after_a_fault():
+    assert kinds(begun_while_members_come_back(3.1)) == ["unjustified-unknown"]
+
+
 def test_an_unknown_is_excused_by_a_reset_of_its_connection():
     history = made_up.sound()
     unknown(history, 15)
