@@ -93,9 +93,9 @@
 	OPTION(rate, call_burst, COUNT, OPTIONAL, "5", "1", "10000",                               \
 	       "Requests that a call may send at once after a pause.")                             \
 	OPTION(rate, application, RATE, OPTIONAL, "3000", "0.01", "100000",                        \
-	       "Requests per second for the application, all its workers together.")               \
+	       "Requests per second for the application in one tenant, all workers together.")     \
 	OPTION(rate, application_burst, COUNT, OPTIONAL, "5000", "1", "1000000",                   \
-	       "Requests that the application may send at once after a pause.")
+	       "Requests that it may send at once after a pause.")
 #define OPTIONS_retry(OPTION)                                                                      \
 	OPTION(retry, base, DURATION, OPTIONAL, "1s", "10ms", "1m",                                \
 	       "First pause after a throttling answer that names none; it doubles from there.")    \
@@ -135,7 +135,7 @@
 	OPTION(login, tenant_id, NAME, REQUIRED, "", "1", "255",                                   \
 	       "Directory (tenant) in which the application signs in: its id or domain.")          \
 	OPTION(login, other_tenants, NAMES, OPTIONAL, "", "0", "63",                               \
-	       "More of them, which a command's tenantId may name.")                               \
+	       "More tenants in which it signs in, for commands that name one.")                   \
 	OPTION(login, client_id, NAME, REQUIRED, "", "1", "255", "Id of the application.")         \
 	OPTION(login, client_secret, SECRET, REQUIRED, "", "1", "16384", "Its client secret.")     \
 	OPTION(login, scope, TEXT, OPTIONAL, "", "0", "2048",                                      \

@@ -284,6 +284,21 @@ def test_warns_of_a_rate_over_that_of_graph(file):
     assert (result.returncode, result.stdout) == (0, f"{file.path}: ok, 1 warning\n")
 
 
+@pytest.mark.parametrize(
+    "tenants, message",
+    [
+        ("Contoso.Example", "contains login.tenant_id, which is a tenant anyway"),
+        ("a.example,b.example,A.example", "contains the same tenant twice, in other case"),
+        ("a.example,a_b", "contains a name that is neither an id nor a domain"),
+    ],
+)
+def test_each_tenant_is_named_once_and_can_be_one(file, tenants, message):
+    result = file.complete("", {"INVITE_WORKER_LOGIN_OTHER_TENANTS": tenants})
+    (line,) = result.stderr.splitlines()
+    assert line.endswith(f"login.other_tenants: {message}")
+    assert result.returncode == MISTAKES
+
+
 @pytest.mark.parametrize("section", ["graph", "login"])
 def test_warns_of_http_to_another_machine(file, section):
     options = {"login": "", "graph": ""}

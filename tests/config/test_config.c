@@ -153,6 +153,24 @@ static void lets_the_environment_win(void **state)
 	assert_int_equal(f->problems.warnings, 0);
 }
 
+static void lists_the_default_tenant_before_the_others(void **state)
+{
+	struct fixture *f = *state;
+	char *const variables[] = { (char[]){ "INVITE_WORKER_LOGIN_OTHER_TENANTS=b.example,a" },
+		                    NULL };
+
+	assert_int_equal(load(f, REQUIRED, NULL), 0);
+	assert_int_equal(f->config->tenants.count, 1);
+	assert_string_equal(f->config->tenants.list[0], "contoso.example");
+	config_free(f->config);
+	f->config = NULL;
+	assert_int_equal(load(f, REQUIRED, variables), 0);
+	assert_int_equal(f->config->tenants.count, 3);
+	assert_string_equal(f->config->tenants.list[0], "contoso.example");
+	assert_string_equal(f->config->tenants.list[1], "b.example");
+	assert_string_equal(f->config->tenants.list[2], "a");
+}
+
 /* What a worker of exactly-once delivery needs, without its slot. */
 #define EXACTLY_ONCE                                                                               \
 	"login: { tenant_id: contoso.example, client_id: app, client_secret: hush }\n"             \
@@ -277,6 +295,7 @@ int main(void)
 		TEST(has_the_defaults_of_the_engine),
 		TEST(gives_what_the_file_says),
 		TEST(lets_the_environment_win),
+		TEST(lists_the_default_tenant_before_the_others),
 		TEST(delivers_exactly_once_unless_told_otherwise),
 		TEST(takes_the_delivery_as_one_word),
 		TEST(takes_the_delivery_from_the_environment),

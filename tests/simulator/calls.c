@@ -12,29 +12,43 @@ void calls_init(struct calls *calls, size_t keep)
 	*calls = (struct calls){ .keep = keep };
 }
 
-struct call *calls_find(const struct calls *calls, struct bytes id)
+/* A blank stands in neither of them. The caller frees it; NULL without memory. */
+static char *make_key(struct bytes tenant, struct bytes id)
 {
-	struct call *call;
+	char *key;
 
-	HASH_FIND(hh, calls->by_id, id.data, id.size, call);
+	if (asprintf(&key, "%.*s %.*s", (int)tenant.size, tenant.data ? tenant.data : "",
+	             (int)id.size, id.data) < 0)
+		return NULL;
+	return key;
+}
+
+struct call *calls_find(const struct calls *calls, struct bytes tenant, struct bytes id)
+{
+	char *key = make_key(tenant, id);
+	struct call *call = NULL;
+
+	if (key)
+		HASH_FIND_STR(calls->by_key, key, call);
+	free(key);
 	return call;
 }
 
-struct call *calls_take(struct calls *calls, struct bytes id)
+struct call *calls_take(struct calls *calls, struct bytes tenant, struct bytes id)
 {
-	struct call *call = calls_find(calls, id);
+	struct call *call = calls_find(calls, tenant, id);
 
 	if (call)
 		return call;
 	call = calloc(1, sizeof *call);
 	if (!call)
 		return NULL;
-	call->id = strndup(id.data, id.size);
-	if (!call->id) {
+	call->key = make_key(tenant, id);
+	if (!call->key) {
 		free(call);
 		return NULL;
 	}
-	HASH_ADD_KEYPTR(hh, calls->by_id, call->id, id.size, call);
+	HASH_ADD_KEYPTR(hh, calls->by_key, call->key, strlen(call->key), call);
 	return call;
 }
 
@@ -42,8 +56,8 @@ void calls_put(struct calls *calls, struct call *call)
 {
 	if (call->in_flight > 0 || call->operations)
 		return;
-	HASH_DELETE(hh, calls->by_id, call);
-	free(call->id);
+	HASH_DELETE(hh, calls->by_key, call);
+	free(call->key);
 	free(call);
 }
 
@@ -71,15 +85,13 @@ void calls_close(struct calls *calls)
 	calls_clear(calls);
 }
 
-struct operation *calls_find_operation(const struct calls *calls, struct bytes call_id,
+struct operation *calls_find_operation(const struct calls *calls, const struct call *call,
                                        struct bytes id)
 {
 	struct operation *operation;
 
 	HASH_FIND(hh, calls->by_operation, id.data, id.size, operation);
-	if (!operation || !bytes_equal_text(call_id, operation->call->id))
-		return NULL;
-	return operation;
+	return operation && operation->call == call ? operation : NULL;
 }
 
 struct operation *calls_add(struct calls *calls, struct call *call, const char *id, instant_t now,

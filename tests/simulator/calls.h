@@ -26,14 +26,14 @@ struct operation {
 };
 
 struct call {
-	char *id;                     /* Owned */
+	char *key;                    /* Its tenant and its id; owned */
 	unsigned in_flight;           /* Invites that arrived and are not over */
 	struct operation *operations; /* Owned, oldest first */
 	UT_hash_handle hh;
 };
 
 struct calls {
-	struct call *by_id;
+	struct call *by_key;
 	struct operation *by_operation;
 	struct operation *oldest;
 	size_t keep; /* Most operations that are kept */
@@ -42,17 +42,17 @@ struct calls {
 void calls_init(struct calls *calls, size_t keep);
 void calls_close(struct calls *calls);
 
-/* The call of that id, made if need be; NULL without memory. */
-struct call *calls_take(struct calls *calls, struct bytes id) MUST_CHECK;
+/* The call of that id in that tenant, made if need be; NULL without memory. */
+struct call *calls_take(struct calls *calls, struct bytes tenant, struct bytes id) MUST_CHECK;
 
 /* Tell that the caller does not hold 'call' any more; it may be forgotten now. */
 void calls_put(struct calls *calls, struct call *call);
 
 /* The call, or NULL. */
-struct call *calls_find(const struct calls *calls, struct bytes id);
+struct call *calls_find(const struct calls *calls, struct bytes tenant, struct bytes id);
 
-/* An operation of that call, or NULL. */
-struct operation *calls_find_operation(const struct calls *calls, struct bytes call_id,
+/* An operation of that call, which may be NULL, or NULL. */
+struct operation *calls_find_operation(const struct calls *calls, const struct call *call,
                                        struct bytes id);
 
 /* Keep a new operation. 'participants' and 'context' are JSON and are copied. NULL without memory.

@@ -85,14 +85,14 @@ static void revoke_tokens(struct exchange *exchange)
 static void show_state(struct exchange *exchange)
 {
 	const struct simulator *s = exchange->simulator;
-	json_t *state =
-	    json_pack("{s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I}", "requests",
-	              (json_int_t)s->requests, "invites", (json_int_t)s->invites, "effects",
-	              (json_int_t)s->effects, "in_flight", (json_int_t)s->in_flight, "connections",
-	              (json_int_t)s->server.connections, "tokens_issued",
-	              (json_int_t)s->tokens.issued, "calls", (json_int_t)HASH_COUNT(s->calls.by_id),
-	              "operations", (json_int_t)HASH_COUNT(s->calls.by_operation), "journal_lost",
-	              (json_int_t)s->journal.lost);
+	json_t *state = json_pack(
+	    "{s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I}", "requests", (json_int_t)s->requests,
+	    "invites", (json_int_t)s->invites, "effects", (json_int_t)s->effects, "in_flight",
+	    (json_int_t)s->in_flight, "connections", (json_int_t)s->server.connections,
+	    "tokens_issued", (json_int_t)s->tokens.issued, "calls",
+	    (json_int_t)HASH_COUNT(s->calls.by_key), "operations",
+	    (json_int_t)HASH_COUNT(s->calls.by_operation), "journal_lost",
+	    (json_int_t)s->journal.lost);
 
 	answers_json(exchange, 200, state);
 }

@@ -130,9 +130,11 @@ void exchange_begin(struct exchange *exchange, const char *method, const char *v
 	exchange->method = method;
 	exchange->version = version;
 	exchange->client_request_id = exchange_header(exchange, "client-request-id");
+	if (exchange->route != ROUTE_TOKEN)
+		tokens_identify(exchange);
 	if (exchange->route != ROUTE_INVITE || strcmp(method, "POST") != 0)
 		return;
-	call = calls_take(&exchange->simulator->calls, exchange->call_id);
+	call = calls_take(&exchange->simulator->calls, exchange->tenant, exchange->call_id);
 	if (!call)
 		return;
 	exchange->call = call;
@@ -144,7 +146,8 @@ static void handle_get(struct exchange *exchange)
 {
 	struct simulator *simulator = exchange->simulator;
 	const struct settings *settings = &simulator->settings;
-	const struct call *call = calls_find(&simulator->calls, exchange->call_id);
+	const struct call *call =
+	    calls_find(&simulator->calls, exchange->tenant, exchange->call_id);
 	const struct operation *operation;
 	struct buffer *body = &exchange->answer.body;
 
@@ -161,8 +164,7 @@ static void handle_get(struct exchange *exchange)
 		calls_write_operations(call, settings, exchange->arrived, body);
 		return;
 	}
-	operation =
-	    calls_find_operation(&simulator->calls, exchange->call_id, exchange->operation_id);
+	operation = calls_find_operation(&simulator->calls, call, exchange->operation_id);
 	if (!operation || settings->operations_gone)
 		answers_refuse(exchange, 404, "8525", "Operation not found.");
 	else

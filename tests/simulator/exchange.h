@@ -63,8 +63,9 @@ struct answer {
 	char request_id[RANDOM_UUID_SIZE];
 };
 
-/* Room for the id of a client; a longer one is cut. */
+/* Room for the id of a client, and of a tenant; a longer one is cut. */
 #define TOKEN_CLIENT_SIZE 64
+#define TOKEN_TENANT_SIZE 64
 
 struct exchange {
 	struct simulator *simulator;       /* Borrowed */
@@ -87,10 +88,12 @@ struct exchange {
 	const char *client_request_id; /* Borrowed from libmicrohttpd, or NULL */
 	char *path;                    /* As on the wire, with its query; owned */
 	enum route route;
-	struct bytes call_id, operation_id, tenant; /* Parts of 'path' */
+	struct bytes call_id, operation_id; /* Parts of 'path' */
+	struct bytes tenant; /* Part of 'path', or that of its token; empty when it has none */
 	struct buffer body;
 	bool bearer_ok;
-	char client[TOKEN_CLIENT_SIZE]; /* To whom its token was given, or empty */
+	char client[TOKEN_CLIENT_SIZE];       /* To whom its token was given, or empty … */
+	char token_tenant[TOKEN_TENANT_SIZE]; /* … and in which tenant */
 
 	json_t *json;               /* The body, when it is JSON; owned */
 	const char *client_context; /* Borrowed from 'json' */

@@ -104,6 +104,7 @@ static void write_request(struct buffer *out, const struct exchange *e)
 	text(out, "client_request_id", e->client_request_id);
 	boolean(out, "bearer_ok", e->bearer_ok);
 	text(out, "client", e->client[0] ? e->client : NULL);
+	text(out, "tenant", e->token_tenant[0] ? e->token_tenant : NULL);
 }
 
 /* The body as it came; line feeds can only stand between the tokens of valid JSON. */

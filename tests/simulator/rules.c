@@ -27,6 +27,7 @@
 static const struct field fields[] = {
 	TEXT(name),
 	TEXT(on),
+	TEXT(tenant),
 	TEXT(call),
 	TEXT(call_prefix),
 	TEXT(identity),
@@ -195,6 +196,8 @@ static bool fits(const struct rule *rule, const struct exchange *exchange)
 	struct bytes call = exchange->call_id;
 
 	if (!rule->any_route && rule->route != exchange->route)
+		return false;
+	if (rule->tenant && !bytes_equal_text(exchange->tenant, rule->tenant))
 		return false;
 	if (rule->call && !bytes_equal_text(call, rule->call))
 		return false;

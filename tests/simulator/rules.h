@@ -28,6 +28,7 @@ struct rule {
 	/* Which requests. */
 	char *name;                 /* For the journal */
 	char *on;                   /* A route's name, or "any"; "invite" when NULL */
+	char *tenant;               /* Of the request's token, or that it asks for one of */
 	char *call;                 /* Call id */
 	char *call_prefix;          /* What the call id begins with */
 	char *identity;             /* Id of any of the participants */

@@ -276,6 +276,19 @@ def test_operations_and_roster_follow_from_effects(client):
     assert client.get("nobody", "participants").json["value"] == []
 
 
+def test_each_tenant_has_its_own_tokens_calls_and_rules(client, simulator):
+    other = Client(simulator)
+    other.token = simulator.token(tenant="other")
+    simulator.set_rules({"tenant": "other", "identity": "u2", "status": 400})
+    operation = client.invite("c", person("u1")).json["id"]
+    assert other.invite("c", person("u2")).status == 400
+    assert client.invite("c", person("u2")).status == 200
+    assert [one["tenant"] for one in simulator.invites()] == ["tenant", "other", "tenant"]
+    assert other.get("c", "participants").json["value"] == []
+    assert other.get("c", "operations/" + operation).status == 404
+    assert client.get("c", "operations/" + operation).status == 200
+
+
 def test_the_roster_can_be_empty_or_late(client, simulator):
     client.invite("c", person("u1"))
     simulator.set(roster_empty=True)

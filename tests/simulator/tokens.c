@@ -160,8 +160,9 @@ static bool check_form(struct exchange *exchange)
 }
 
 /* A new token, or NULL without memory. */
-static struct token *issue(struct simulator *simulator, const char *client)
+static struct token *issue(struct exchange *exchange)
 {
+	struct simulator *simulator = exchange->simulator;
 	struct tokens *tokens = &simulator->tokens;
 	struct token *token = calloc(1, sizeof *token);
 	char half[2][RANDOM_UUID_SIZE];
@@ -171,7 +172,9 @@ static struct token *issue(struct simulator *simulator, const char *client)
 	random_uuid(&simulator->random, half[0]);
 	random_uuid(&simulator->random, half[1]);
 	snprintf(token->text, sizeof token->text, "%.35s%.36s", half[0], half[1]);
-	snprintf(token->client, sizeof token->client, "%s", client);
+	snprintf(token->client, sizeof token->client, "%s", exchange->client);
+	snprintf(token->tenant, sizeof token->tenant, "%.*s", (int)exchange->tenant.size,
+	         exchange->tenant.data);
 	token->expires =
 	    instant_add(simulator_now(), duration_ms(simulator->settings.token_lifetime_s * 1000));
 	HASH_ADD_STR(tokens->by_text, text, token);
@@ -201,7 +204,7 @@ void tokens_handle(struct exchange *exchange)
 	}
 	if (!check_form(exchange))
 		return;
-	token = issue(simulator, exchange->client);
+	token = issue(exchange);
 	if (!token) {
 		answers_refuse_token(exchange, 503, "temporarily_unavailable", 90033,
 		                     "A transient error has occurred.");
@@ -216,26 +219,42 @@ void tokens_handle(struct exchange *exchange)
 	              (long long)simulator->settings.token_lifetime_s, token->text);
 }
 
-bool tokens_check(struct exchange *exchange)
+static struct token *find_bearer(const struct exchange *exchange)
 {
 	const char *header = exchange_header(exchange, "Authorization");
 	struct token *token = NULL;
+
+	if (header && strncasecmp(header, "Bearer ", 7) == 0)
+		HASH_FIND_STR(exchange->simulator->tokens.by_text, header + 7, token);
+	return token;
+}
+
+void tokens_identify(struct exchange *exchange)
+{
+	const struct token *token = find_bearer(exchange);
+
+	if (!token)
+		return;
+	memcpy(exchange->client, token->client, sizeof exchange->client);
+	memcpy(exchange->token_tenant, token->tenant, sizeof exchange->token_tenant);
+	exchange->tenant = bytes_of(exchange->token_tenant);
+}
+
+bool tokens_check(struct exchange *exchange)
+{
+	const char *header = exchange_header(exchange, "Authorization");
+	const struct token *token = find_bearer(exchange);
 	const char *problem = NULL;
 
-	if (!header || strncasecmp(header, "Bearer ", 7) != 0) {
+	if (!header || strncasecmp(header, "Bearer ", 7) != 0)
 		problem = "Access token is empty.";
-	} else {
-		HASH_FIND_STR(exchange->simulator->tokens.by_text, header + 7, token);
-		if (!token)
-			problem = "The access token is not known.";
-		else if (token->revoked)
-			problem = "The access token has been revoked.";
-		else if (!instant_before(exchange->arrived, token->expires))
-			problem = "The access token has expired or is not yet valid.";
-	}
+	else if (!token)
+		problem = "The access token is not known.";
+	else if (token->revoked)
+		problem = "The access token has been revoked.";
+	else if (!instant_before(exchange->arrived, token->expires))
+		problem = "The access token has expired or is not yet valid.";
 	exchange->bearer_ok = !problem;
-	if (token)
-		snprintf(exchange->client, sizeof exchange->client, "%s", token->client);
 	if (problem)
 		answers_refuse(exchange, 401, "InvalidAuthenticationToken", problem);
 	return !problem;

@@ -12,7 +12,8 @@
 
 struct token {
 	char text[TOKEN_SIZE];
-	char client[TOKEN_CLIENT_SIZE]; /* Whose it is */
+	char client[TOKEN_CLIENT_SIZE]; /* Whose it is … */
+	char tenant[TOKEN_TENANT_SIZE]; /* … and where it is good */
 	instant_t expires;
 	bool revoked;
 	struct token *prev, *next; /* By age */
@@ -33,6 +34,9 @@ int64_t tokens_revoke(struct tokens *tokens, instant_t now);
 
 /* Answer a request for a token. */
 void tokens_handle(struct exchange *exchange);
+
+/* Note whose bearer token a request for Graph carries, good or not. */
+void tokens_identify(struct exchange *exchange);
 
 /* Look at the bearer token of a request for Graph; refuse the request and return false if it is not
  * good. */

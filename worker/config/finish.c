@@ -125,6 +125,12 @@ static void check_exactly_once(struct loader *l)
 		       "for while the worker of before is still sending");
 }
 
+/* Each is a segment of the URL of its tokens. */
+static bool can_be_tenant(const char *name)
+{
+	return !strchr(name, '_') && name[0] != '.' && strlen(name) <= 128;
+}
+
 static void add_tenant(struct loader *l, const char *tenant)
 {
 	struct config_names *tenants = &l->config->tenants;
@@ -133,8 +139,14 @@ static void add_tenant(struct loader *l, const char *tenant)
 		if (strcasecmp(tenants->list[i], tenant) == 0)
 			report(l, SEVERITY_MISTAKE, OPTION_AT_login_other_tenants,
 			       i == 0 ? "contains login.tenant_id, which is a tenant anyway"
-			              : "contains the same tenant twice");
+			              : "contains the same tenant twice, in other case");
 	}
+	if (!can_be_tenant(tenant) && tenants->count == 0)
+		report(l, SEVERITY_MISTAKE, OPTION_AT_login_tenant_id,
+		       "is neither an id nor a domain");
+	else if (!can_be_tenant(tenant))
+		report(l, SEVERITY_MISTAKE, OPTION_AT_login_other_tenants,
+		       "contains a name that is neither an id nor a domain");
 	names_push(tenants, names_copy(tenant, strlen(tenant)));
 }
 
