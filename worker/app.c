@@ -54,6 +54,7 @@ static struct policy make_policy(const struct config *c)
 	policy.graph_url = c->graph.url;
 	policy.require_key = c->commands.require_key;
 	policy.max_age = c->commands.max_age;
+	policy.default_expiry = c->commands.default_expiry;
 	policy.copy_headers =
 	    (struct text_list){ (const char *const *)c->commands.copy_headers.list,
 		                c->commands.copy_headers.count };

@@ -74,6 +74,8 @@
 	       "Reject a record whose key is not its callId; false gives up order per call.")      \
 	OPTION(commands, max_age, DURATION, OPTIONAL, "1h", "0", "8760h",                          \
 	       "Commands whose record is older are answered as expired; 0: no limit.")             \
+	OPTION(commands, default_expiry, DURATION, OPTIONAL, "0", "0", "8760h",                    \
+	       "A command without expiresAt expires so long after its record's date; 0: never.")   \
 	OPTION(commands, duplicate_window, COUNT, OPTIONAL, "1000", "0", "100000",                 \
 	       "Records of a partition in which a commandId counts once; 0: not at all.")          \
 	OPTION(commands, copy_headers, NAMES, OPTIONAL, "traceparent,tracestate,correlation-id",   \

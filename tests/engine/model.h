@@ -63,6 +63,7 @@ struct world_post {
 	char call[WORLD_CALL_SIZE];
 	json_t *body; /* Owned */
 	instant_t sent;
+	wall_t expires_at;
 	bool is_open;
 	bool is_orphan; /* Its partition was forgotten */
 	int32_t partition;

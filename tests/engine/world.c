@@ -100,6 +100,7 @@ static void take_posts(struct world *w, const struct effects *f)
 		*post = (struct world_post){ .invite_id = effect->invite_id,
 			                     .tenant = effect->tenant,
 			                     .sent = w->now,
+			                     .expires_at = effect->expires_at,
 			                     .is_open = true };
 		world_name_call(post->call, effect->call_id, effect->tenant);
 		post->body = json_loadb(body.data, body.size, JSON_REJECT_DUPLICATES, NULL);

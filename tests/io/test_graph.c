@@ -164,7 +164,8 @@ static void invite(struct world *w, uint64_t id)
 	invite_with(w, (struct graph_invite){ .id = id,
 	                                      .call_id = bytes_of("call~1"),
 	                                      .body = bytes_of("{\"participants\":[]}"),
-	                                      .client_request_id = bytes_of("uuid-1") });
+	                                      .client_request_id = bytes_of("uuid-1"),
+	                                      .expires_at = { INT64_MAX } });
 }
 
 static void wait_for_answer(struct world *w)
@@ -256,7 +257,8 @@ static void invite_in(struct world *w, uint32_t tenant)
 	                                      .tenant = tenant,
 	                                      .call_id = bytes_of("call~1"),
 	                                      .body = bytes_of("{}"),
-	                                      .client_request_id = bytes_of("uuid-1") });
+	                                      .client_request_id = bytes_of("uuid-1"),
+	                                      .expires_at = { INT64_MAX } });
 	wait_for_answer(w);
 }
 
@@ -404,6 +406,31 @@ static void ends_in_silence_with_invites_in_every_state(void **state)
 	assert_int_equal(w.answers, 0);
 }
 
+/* While a token is fetched, or a connection made, the time of a command can be over. */
+static void sends_nothing_that_has_expired(void **state)
+{
+	struct hostile_step steps[] = { { .text = TOKEN_TEXT }, { .text = INVITE_TEXT } };
+	struct graph_invite late = { .id = 1,
+		                     .call_id = bytes_of("c"),
+		                     .body = bytes_of("{}"),
+		                     .client_request_id = bytes_of("uuid-1"),
+		                     .expires_at = clock_wall() };
+	struct world w;
+
+	(void)state;
+	world_open(&w, steps, 2);
+	invite_with(&w, late);
+	wait_for_answer(&w);
+	assert_int_equal(w.progress, ANSWER_NOT_SENT);
+	assert_int_equal(w.invites, 0);
+	late.expires_at.us += INT64_C(3600) * 1000000;
+	invite_with(&w, late);
+	wait_for_answer(&w);
+	assert_int_equal(w.progress, ANSWER_COMPLETE);
+	assert_int_equal(w.invites, 1);
+	world_close(&w);
+}
+
 static void look(struct world *w, uint64_t id, enum look_kind kind)
 {
 	const struct effect_look question = { .look_id = id,
@@ -479,6 +506,7 @@ int main(void)
 		cmocka_unit_test(answers_later_what_cannot_be_started),
 		cmocka_unit_test(asks_for_the_operations_and_the_participants_of_a_call),
 		cmocka_unit_test(sends_nothing_when_the_gate_is_closed),
+		cmocka_unit_test(sends_nothing_that_has_expired),
 		cmocka_unit_test(ends_in_silence_with_invites_in_every_state),
 	};
 

@@ -328,6 +328,19 @@ static void name_by_source(struct parser *p)
 	p->command.id = span;
 }
 
+/* Who names no expiry gets that of the policy, if it is known when the record was written. */
+static void set_default_expiry(struct parser *p)
+{
+	int64_t after_us = p->policy->default_expiry.us;
+	int64_t written_us = p->record->timestamp.us;
+
+	if (p->command.has_expiry || after_us <= 0 || written_us <= 0 ||
+	    written_us > INT64_MAX - after_us)
+		return;
+	p->command.has_expiry = true;
+	p->command.expires_at.us = written_us + after_us;
+}
+
 /* One allocation: the command, its participants, its text. */
 static struct command *build(const struct parser *p)
 {
@@ -374,7 +387,9 @@ enum command_result command_parse(const struct policy *policy, const struct reco
 	buffer_clear(scratch);
 	scratch->limit = TEXT_MAX;
 	valid = parse(&p);
-	if (!valid) {
+	if (valid) {
+		set_default_expiry(&p);
+	} else {
 		p.command.n_participants = 0;
 		tidy(ret_fault->message);
 	}

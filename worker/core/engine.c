@@ -146,6 +146,20 @@ static void position(struct engine *e, const struct event *event)
 		effects_touch(&e->effects, p->number);
 }
 
+/* When the first of its commands expires. */
+static wall_t expiry_of(const struct invite *invite)
+{
+	wall_t first = { INT64_MAX };
+
+	for (size_t i = 0; i < invite->batch.n; i++) {
+		const struct command *command = invite->batch.items[i].job->command;
+
+		if (command->has_expiry && command->expires_at.us < first.us)
+			first = command->expires_at;
+	}
+	return first;
+}
+
 /* Give the request to the shell, now that it may be sent. */
 static void post(struct engine *e, struct invite *invite)
 {
@@ -160,6 +174,7 @@ static void post(struct engine *e, struct invite *invite)
 	effect->invite_id = invite->id;
 	effect->tenant = invite->call->tenant;
 	effect->call_id = bytes_of(invite->call->id);
+	effect->expires_at = expiry_of(invite);
 	random_uuid(&e->random, effect->client_request_id);
 	invite_write_body(invite, buffer_bytes(&e->topic), &effect->body);
 	if (!buffer_ok(&effect->body))
@@ -171,25 +186,14 @@ static void post(struct engine *e, struct invite *invite)
 	      batch->n == 1 ? "" : "s");
 }
 
-/* True when a command's time was over while its mark was being written. */
-static bool has_expired(const struct engine *e, const struct invite *invite)
-{
-	for (size_t i = 0; i < invite->batch.n; i++) {
-		const struct command *command = invite->batch.items[i].job->command;
-
-		if (command->has_expiry && command->expires_at.us <= e->wall.us)
-			return true;
-	}
-	return false;
-}
-
 static void marked(struct engine *e, uint64_t invite_id)
 {
 	struct invite *invite = slots_find(&e->invites, invite_id);
 
 	if (!invite || invite->state != INVITE_MARKING)
 		return;
-	if (has_expired(e, invite))
+	/* A command's time may have been over while its mark was being written. */
+	if (expiry_of(invite).us <= e->wall.us)
 		settle_unsent(e, invite);
 	else
 		post(e, invite);

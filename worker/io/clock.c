@@ -12,3 +12,11 @@ instant_t clock_now(void)
 	CHECK(clock_gettime(CLOCK_BOOTTIME, &now) == 0);
 	return (instant_t){ (int64_t)now.tv_sec * 1000000 + now.tv_nsec / 1000 };
 }
+
+wall_t clock_wall(void)
+{
+	struct timespec now;
+
+	CHECK(clock_gettime(CLOCK_REALTIME, &now) == 0);
+	return (wall_t){ (int64_t)now.tv_sec * 1000000 + now.tv_nsec / 1000 };
+}

@@ -46,14 +46,6 @@ struct driver {
 	unsigned open_parts; /* Parts that are still closing */
 };
 
-static wall_t wall_now(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_REALTIME, &ts);
-	return (wall_t){ (int64_t)ts.tv_sec * 1000000 + ts.tv_nsec / 1000 };
-}
-
 static void check_quiet(struct driver *d);
 static void on_deadline(uv_timer_t *timer);
 
@@ -91,6 +83,7 @@ static void perform_post(struct driver *d, const struct effect_post *post)
 	                           .call_id = post->call_id,
 	                           .body = buffer_bytes(&post->body),
 	                           .client_request_id = bytes_of(post->client_request_id),
+	                           .expires_at = post->expires_at,
 	                       });
 }
 
@@ -172,7 +165,7 @@ static void feed(struct driver *d, struct event *event)
 	if (d->state == DRIVER_FAILING || d->state == DRIVER_CLOSING)
 		return;
 	event->now = clock_now();
-	event->wall = wall_now();
+	event->wall = clock_wall();
 	d->is_stepping = true;
 	effects = engine_step(d->engine, event);
 	d->is_stepping = false;

@@ -44,6 +44,7 @@ struct pending {
 	struct http_transfer *transfer; /* NULL: not on its way */
 	instant_t sent_at;
 	bool is_withheld;   /* The gate was closed */
+	wall_t expires_at;
 	struct err problem; /* Of those that could not be started */
 };
 
@@ -206,7 +207,8 @@ static bool on_gate(void *owner)
 	struct pending *p = owner;
 	const struct graph_callbacks *cb = &p->graph->callbacks;
 
-	p->is_withheld = cb->may_send && !cb->may_send(cb->owner);
+	p->is_withheld = (cb->may_send && !cb->may_send(cb->owner)) ||
+	                 clock_wall().us >= p->expires_at.us;
 	return !p->is_withheld;
 }
 
@@ -327,6 +329,7 @@ static void graph_begin(struct graph *graph, enum pending_kind kind,
 	p = pending_take(graph);
 	p->id = invite->id;
 	p->kind = kind;
+	p->expires_at = invite->expires_at;
 	p->token = tokens_get(graph->tokens, invite->tenant);
 	bearer = token_peek(p->token);
 	if (bearer)

@@ -48,7 +48,7 @@ struct command {
 	uint32_t tenant; /* Index in policy.tenants */
 	bool high_priority;
 	bool resend_unknown; /* onUnknown is "resend" */
-	bool has_expiry;
+	bool has_expiry;     /* Its own, or that of policy.default_expiry */
 	wall_t expires_at;
 	size_t n_participants; /* 0 when rejected */
 	struct participant

@@ -17,6 +17,7 @@ struct effect_post {
 	struct bytes call_id; /* Borrowed from the call */
 	struct buffer body;
 	char client_request_id[RANDOM_UUID_SIZE];
+	wall_t expires_at; /* It must not leave at or after this; INT64_MAX: any time */
 };
 
 enum write_kind { WRITE_REPLY, WRITE_DEAD_LETTER };

@@ -34,6 +34,7 @@ struct policy {
 	const char *graph_url;         /* To build a Location that Graph left out */
 	bool require_key;              /* The record's key must be the callId */
 	duration_t max_age;            /* Older records are not sent; 0: no limit */
+	duration_t default_expiry;     /* Of commands that name none; 0: they do not expire */
 	struct text_list copy_headers; /* Copied from a command to its reply */
 	struct text_list reply_topics; /* What the header reply-topic may name */
 

@@ -7,4 +7,7 @@
 /* Monotonic, and goes on while the machine is suspended: what expires elsewhere expires here. */
 instant_t clock_now(void);
 
+/* The date. May be set back and forth. */
+wall_t clock_wall(void);
+
 #endif

@@ -23,8 +23,8 @@ struct graph_callbacks {
 	/* Likewise for each graph_look(). */
 	void (*evidence)(void *owner, uint64_t look_id, const struct answer *answer);
 	/* Asked in the last microseconds before the body of an invite leaves: false, and it is not
-	 * sent and answered as ANSWER_NOT_SENT. NULL: always. Must not call any graph_… function.
-	 */
+	 * sent and answered as ANSWER_NOT_SENT, as it is when it has expired. NULL: always. Must
+	 * not call any graph_… function. */
 	bool (*may_send)(void *owner);
 };
 
@@ -34,6 +34,7 @@ struct graph_invite {
 	struct bytes call_id; /* Validated by the core: [A-Za-z0-9._~-]{1,128}, no "." or ".." */
 	struct bytes body;    /* JSON */
 	struct bytes client_request_id; /* A UUID for Graph's support people */
+	wall_t expires_at;              /* From then on it may not leave */
 };
 
 /* Borrows 'http' and 'tokens' until graph_close(). */
