@@ -24,12 +24,12 @@ CHOICES = ["normal", "high", "report", "resend", "Normal", "HIGH"]
 OTHERS = [None, None, True, False, 0, 1, -1, 2**63 - 1, 2**63, -(2**63) - 1, 1.5, 1e308, {}, [],
           [{}], {"id": "a"}, {"id": None}, {"id": 5}, {"id": ""}, {"id": "é" * 256},
           {"id": "é" * 257}, {"id": "x" * 256}, {"id": "x" * 257}, "a"]
-NAMES = ["commandId", "callId", "participants", "clientContext", "tenantId", "expiresAt",
+NAMES = ["commandId", "cancel", "callId", "participants", "clientContext", "tenantId", "expiresAt",
          "priority", "onUnknown", "identity", "replacesCallId", "participantId", "hidden",
          "removeFromDefaultAudioRoutingGroup", "@odata.type", "user", "phone", "guest",
          "applicationInstance", "application", "device", "id", "displayName", "endpointType", "x",
          "", "é"]
-FITTING = {"commandId": TEXTS, "callId": IDS,
+FITTING = {"commandId": TEXTS, "cancel": TEXTS, "callId": IDS,
            "clientContext": TEXTS + ["iw:", "iw:0", "IW:", " iw:"],
            "tenantId": [TENANT, "x", ""],
            "expiresAt": DATES, "priority": CHOICES, "onUnknown": CHOICES, "replacesCallId": IDS,
@@ -61,6 +61,16 @@ def command(random):
     for name, values in optional.items():
         if random.random() < 0.2:
             result[name] = random.choice(values)
+    return result
+
+
+def cancel(random):
+    """A cancel that is valid more often than not, and sometimes of a command before it."""
+    made = ["invite-commands-0-0"] * 6 + ["invite-commands-0-1"] * 3
+    target = random.choice(made + TEXTS[:9])
+    result = {"callId": random.choice(IDS[:3]), "cancel": target}
+    if random.random() < 0.3:
+        result["commandId"] = random.choice(TEXTS[1:4])
     return result
 
 
@@ -116,7 +126,7 @@ def damage(random, data):
 
 def record(random):
     """(key, value)"""
-    document = command(random)
+    document = cancel(random) if random.random() < 0.15 else command(random)
     for _ in range(random.choice([0, 1, 1, 1, 2, 3])):
         mutate(random, document)
     data = json.dumps(document, ensure_ascii=True).encode()

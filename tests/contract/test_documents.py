@@ -34,6 +34,19 @@ def test_an_example_is_a_valid_command(probe, command_schema, path):
     assert valid, message
 
 
+def test_the_example_of_a_cancel_withdraws_an_example(probe, command_schema, reply_schema):
+    cancel = load(EXAMPLES / "cancel.json")
+    command_schema.validate(cancel)
+    path = EXAMPLES / "command-1-one-participant.json"
+    run = probe.run([record(cancel["callId"], path.read_bytes()),
+                     record(cancel["callId"], json.dumps(cancel))])
+    replies = [one.json() for one in run.replies]
+    for reply in replies:
+        reply_schema.validate(reply)
+    assert [one["status"] for one in replies] == ["canceled"] * 2
+    assert replies[1]["cancel"] == load(path)["commandId"]
+
+
 @pytest.mark.parametrize("path", REPLIES, ids=name)
 def test_an_example_is_a_valid_reply(reply_schema, path):
     reply_schema.validate(load(path))
@@ -136,6 +149,7 @@ def test_the_examples_of_asyncapi_are_valid(command_schema):
     assert examples
     for example in examples:
         command_schema.validate(example["payload"])
+    assert any("cancel" in example["payload"] for example in examples)
 
 
 def test_asyncapi_names_the_default_topics():

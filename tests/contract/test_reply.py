@@ -144,13 +144,46 @@ def test_another_command_with_the_same_id_is_rejected(probe, reply_schema):
     assert len(run.posts) == 1
 
 
+def withdrawal(**members):
+    return command_record({"callId": "a-call", "cancel": "one", **members})
+
+
+def test_a_withdrawn_command_and_its_cancel_are_both_replied_to(probe, reply_schema):
+    records = [command_record(plain("a", "b", commandId="one")), withdrawal(commandId="x")]
+    run = probe.run(records)
+    command, cancel = (written.json() for written in run.replies)
+    for reply in (command, cancel):
+        reply_schema.validate(reply)
+        assert reply["status"] == "canceled"
+    assert [one["status"] for one in command["participants"]] == ["canceled"] * 2
+    assert (command["error"]["code"], command["cancel"]) == ("canceled", None)
+    assert (cancel["cancel"], cancel["commandId"], cancel["callId"]) == ("one", "x", "a-call")
+    assert (cancel["participants"], cancel["operations"], cancel["error"]) == ([], [], None)
+    assert run.posts == run.dead_letters == []
+
+
+def test_a_cancel_in_vain_says_why(probe, reply_schema):
+    for records, code in (
+        [[command_record(plain(commandId="one")), withdrawal(), withdrawal()], "too-late"],
+        [[withdrawal()], "not-found"],
+    ):
+        run = probe.run(records)
+        last = len(records) - 1
+        (reply,) = (
+            one.json() for one in run.replies if one.json()["source"]["offset"] == last)
+        reply_schema.validate(reply)
+        assert (reply["status"], reply["error"]["code"]) == ("failed", code)
+        assert reply["cancel"] == "one" and reply["participants"] == []
+        assert run.dead_letters == []
+
+
 def test_every_code_and_status_of_the_schema_was_shown(reply_schema):
     codes = {code for _, _, code in ENDINGS.values()} | set(REJECTED) | set(EXPIRED)
-    codes.add("reused-id")
+    codes |= {"reused-id", "canceled", "too-late", "not-found"}
     schema = reply_schema.schema
     assert codes - {None} == set(schema["definitions"]["error"]["properties"]["code"]["enum"])
     statuses = {status for _, status, _ in ENDINGS.values()} | {
-        "rejected", "expired", "partial", "reconciled", "duplicate"}
+        "rejected", "expired", "partial", "reconciled", "duplicate", "canceled"}
     assert statuses == set(schema["properties"]["status"]["enum"])
 
 
@@ -206,8 +239,8 @@ def test_the_schema_is_closed_everywhere(probe, reply_schema, flaw):
 
 
 def allows_null(name):
-    return name in ("clientContext", "duplicateOf", "evidence", "error", "operation", "graphCode",
-                    "callId", "httpStatus", "sentAt", "answeredAt", "receivedAt")
+    return name in ("clientContext", "duplicateOf", "cancel", "evidence", "error", "operation",
+                    "graphCode", "callId", "httpStatus", "sentAt", "answeredAt", "receivedAt")
 
 
 def paths(value, path=()):
@@ -266,7 +299,8 @@ def test_every_reply_to_random_commands_and_answers_is_valid(probe, reply_schema
             reply_schema.validate(reply)
             statuses.add(reply["status"])
             assert_consistent(reply, run)
-    assert statuses == {"accepted", "failed", "rejected", "expired", "unknown", "partial"}
+    assert statuses == {
+        "accepted", "failed", "rejected", "expired", "unknown", "partial", "canceled"}
 
 
 def assert_consistent(reply, run):
@@ -280,7 +314,12 @@ def assert_consistent(reply, run):
             assert one["operation"] < len(reply["operations"])
     used = {one["operation"] for one in reply["participants"]} - {None}
     assert used == set(range(len(reply["operations"])))
-    statuses = {one["status"] for one in reply["participants"]} or {"rejected"}
+    statuses = {one["status"] for one in reply["participants"]}
+    if reply["cancel"] is not None and reply["status"] != "rejected":
+        assert not statuses and reply["status"] in ("canceled", "failed")
+        assert (reply["error"] is None) == (reply["status"] == "canceled")
+        return
+    statuses = statuses or {"rejected"}
     assert reply["status"] == (statuses.pop() if len(statuses) == 1 else "partial")
     assert (reply["error"] is None) == (reply["status"] == "accepted")
     assert reply["attempts"] <= len(run.posts)

@@ -62,9 +62,9 @@ static const char *text(const json_t *object, const char *name)
 static void a_reply_has_every_member_of_the_contract(void **state)
 {
 	static const char *const names[] = {
-		"commandId",   "callId",     "tenantId",     "status", "clientContext",
-		"duplicateOf", "operations", "participants", "error",  "evidence",
-		"attempts",    "batch",      "source",       "timing",
+		"commandId",   "callId",   "tenantId",   "status",       "clientContext",
+		"duplicateOf", "cancel",   "operations", "participants", "error",
+		"evidence",    "attempts", "batch",      "source",       "timing",
 	};
 	struct partition p = no_partition();
 	struct job *job = three_participants(&p);

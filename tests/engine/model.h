@@ -32,6 +32,7 @@ struct world_command {
 	const char *reply_topic_header; /* Borrowed */
 	bool is_redriven;
 	bool is_high, resends, has_id;
+	bool is_cancel;
 	bool is_repeat; /* Its commandId came before: it is not sent */
 	bool is_void;   /* The engine does not take it, or another record has its offset now */
 	bool is_gone;   /* No engine has it: its partition was forgotten, or its record not read */
@@ -123,6 +124,7 @@ struct world {
 	bool is_committing; /* Between the writes of one transaction */
 	int64_t latency_us; /* Requests are accepted by themselves after it; < 0: by hand */
 	int64_t late_us;    /* How late timers go off */
+	unsigned n_cancels; /* Given while marks are not confirmed: each may have made one void */
 	unsigned steps;
 	struct buffer trace; /* Since the last expect_trace() */
 	uint64_t trace_hash; /* Of all of it */

@@ -34,7 +34,7 @@ static void judge_in_flight(const struct world *w)
 		n += !w->marks[i].is_late;
 	for (size_t i = 0; i < w->n_looks; i++)
 		n += !w->looks[i].is_late;
-	assert_in_range(n, 1, w->policy.max_in_flight);
+	assert_in_range(n, 1, w->policy.max_in_flight + w->n_cancels);
 }
 
 static void spend_application(struct world *w, uint32_t tenant)
@@ -78,8 +78,9 @@ void oracle_look(struct world *w, const struct world_look *look)
 static bool was_pending(const struct world *w, const struct world_command *c,
                         const struct world_post *post)
 {
-	return !c->is_gone && !c->is_void && !c->is_repeat && c->partition == post->partition &&
-	       strcmp(c->call, post->call) == 0 && c->arrived_step <= w->marked.step &&
+	return !c->is_gone && !c->is_void && !c->is_repeat && !c->is_cancel &&
+	       c->partition == post->partition && strcmp(c->call, post->call) == 0 &&
+	       c->arrived_step <= w->marked.step &&
 	       (c->replied_step == 0 || c->replied_step > w->marked.step);
 }
 
@@ -306,7 +307,8 @@ void oracle_reply(const struct world *w, const struct world_command *c)
 
 		if (is_status(one, "accepted") || is_status(one, "reconciled"))
 			assert_true(n > 0);
-		else if (is_status(one, "failed") || is_status(one, "expired"))
+		else if (is_status(one, "failed") || is_status(one, "expired") ||
+		         is_status(one, "canceled"))
 			assert_int_equal(n, 0);
 	}
 }

@@ -38,6 +38,17 @@ static void set_text(json_t *json, const char *name, const char *text)
 		json_object_set_new(json, name, json_string(text));
 }
 
+static char *cancel_json(const struct given *g)
+{
+	json_t *json = json_pack("{s:s, s:s}", "callId", g->call, "cancel", g->cancel);
+	char *text;
+
+	set_text(json, "commandId", g->id);
+	text = json_dumps(json, JSON_COMPACT);
+	json_decref(json);
+	return text;
+}
+
 static char *command_json(const struct world *w, const struct given *g)
 {
 	json_t *json = json_pack("{s:s, s:[]}", "callId", g->call, "participants");
@@ -122,6 +133,7 @@ static struct world_command *new_command(struct world *w, const struct given *g)
 		                     .is_high = g->is_high,
 		                     .resends = g->resends,
 		                     .has_id = g->id != NULL,
+		                     .is_cancel = g->cancel != NULL,
 		                     .is_void = is_seen(w, g->partition, g->offset),
 		                     .is_gone = !w->partitions[g->partition].is_owned,
 		                     .arrived_step = w->steps + 1 };
@@ -142,6 +154,7 @@ void world_give(struct world *w, struct given g)
 		first = &w->commands[index];
 		c->tag = first->tag;
 		c->is_high = first->is_high;
+		c->is_cancel = first->is_cancel;
 		c->resends = first->resends;
 		memcpy(c->call, first->call, sizeof(c->call));
 		memcpy(c->call_id, first->call_id, sizeof(c->call_id));
@@ -149,9 +162,10 @@ void world_give(struct world *w, struct given g)
 		c->text = strdup(first->text);
 	} else {
 		c->who = strdup(g.who ? g.who : "");
-		c->text = g.raw ? strdup(g.raw) : command_json(w, &g);
+		c->text = g.raw ? strdup(g.raw) : g.cancel ? cancel_json(&g) : command_json(w, &g);
 	}
 	c->is_repeat = g.repeats && !g.is_redriven;
+	w->n_cancels = w->n_marks > 0 ? w->n_cancels + c->is_cancel : 0;
 	if (p->next <= c->offset)
 		p->next = c->offset + 1;
 	feed(w, c);

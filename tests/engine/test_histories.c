@@ -15,6 +15,8 @@
 #define STEPS      120
 #define PARTITIONS 2
 
+#define TARGET_SIZE 64
+
 /* A history that is going on. */
 struct history {
 	struct world world;
@@ -70,6 +72,27 @@ static const struct world_command *choose_first(struct history *h, int32_t parti
 	return c;
 }
 
+/* The id of one of the last commands of the partition, which the cancel is for; its call. NULL when
+ * there is none. */
+static const char *choose_target(struct history *h, int32_t partition, char call[static 16],
+                                 char id[static TARGET_SIZE])
+{
+	const struct world *w = &h->world;
+	size_t last = w->n_commands < 8 ? w->n_commands : 8;
+	const struct world_command *c =
+	    last > 0 ? &w->commands[w->n_commands - 1 - below(h, last)] : NULL;
+
+	if (!c || c->partition != partition)
+		return NULL;
+	memcpy(call, c->call, 16);
+	if (c->has_id && chance(h, 80))
+		snprintf(id, TARGET_SIZE, "id-%lld", (long long)c->tag);
+	else
+		snprintf(id, TARGET_SIZE, "invite-commands-%d-%lld", c->partition,
+		         (long long)c->offset);
+	return id;
+}
+
 static void write_who(struct history *h, char *who, size_t size)
 {
 	static const char *const kinds[] = { "", "", "", "", "", "replace:", "move:", "+" };
@@ -90,7 +113,7 @@ static void give_command(struct history *h)
 	static const char *const contexts[] = { NULL, NULL, "x", "y" };
 	int32_t partition = (int32_t)below(h, PARTITIONS);
 	const struct world_command *first = chance(h, 10) ? choose_first(h, partition) : NULL;
-	char call[16], who[256], id[32];
+	char call[16], who[256], id[32], target[TARGET_SIZE];
 	struct given given = { .partition = partition, .call = call, .who = who };
 
 	snprintf(call, sizeof(call), "%s%c", partition == 1 ? "p1-" : "",
@@ -112,6 +135,8 @@ static void give_command(struct history *h)
 	given.age_ms = !first && chance(h, 3) ? 7200000 : 0;
 	given.id = given.age_ms == 0 && chance(h, 50) ? id : NULL;
 	given.raw = !first && !given.id && chance(h, 5) ? "{\"callId\":7}" : NULL;
+	if (!first && !given.raw && chance(h, 15))
+		given.cancel = choose_target(h, partition, call, target);
 	world_give(&h->world, given);
 }
 

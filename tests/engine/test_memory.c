@@ -129,7 +129,7 @@ static void give(struct scenario *s, int64_t offset, const char *call, const cha
 
 static void give_all(struct scenario *s)
 {
-	char text[256], call[24];
+	char text[256], call[24], cancel[64];
 
 	for (int i = 0; i < 40; i++) {
 		snprintf(call, sizeof(call), "call-%d", i);
@@ -138,7 +138,10 @@ static void give_all(struct scenario *s)
 		         "{\"identity\":{\"user\":{\"id\":\"ann\"}}},"
 		         "{\"identity\":{\"user\":{\"id\":\"bob\"}}}]}",
 		         call);
-		give(s, i, call, i % 10 == 9 ? "{\"nonsense\":true}" : text);
+		snprintf(cancel, sizeof(cancel), "{\"callId\":\"%s\",\"cancel\":\"same\"}", call);
+		give(s, i, call, i % 10 == 4 ? "{\"nonsense\":true}" : text);
+		if (i % 10 == 6)
+			give(s, ++i, call, cancel);
 		if (i % 10 == 8)
 			give(s, ++i, call, text);
 	}

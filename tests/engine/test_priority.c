@@ -20,7 +20,7 @@ static void give_high(struct world *w, int64_t offset, const char *call, const c
 /* So many commands, of one call or of one call each. */
 static void give_blast(struct world *w, bool one_call)
 {
-	char call[16] = "call-a", who[16];
+	char call[32] = "call-a", who[32];
 
 	for (int64_t i = 0; i < BLAST; i++) {
 		if (!one_call)

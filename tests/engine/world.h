@@ -15,7 +15,8 @@ struct given {
 	int64_t offset;
 	const char *call;
 	const char *who;
-	const char *id; /* commandId */
+	const char *id;     /* commandId */
+	const char *cancel; /* A cancel of the command of this id, instead of 'who' */
 	const char *context;
 	const char *reply_topic; /* Header */
 	uint32_t tenant;         /* 0: none is named */

@@ -163,6 +163,37 @@ static void judge_status(const struct chronicle *c, const struct told_command *c
 	}
 }
 
+static bool has_canceled(const struct told_reply *reply)
+{
+	for (unsigned i = 0; i < reply->n; i++)
+		if (reply->statuses[i] == STATUS_CANCELED)
+			return true;
+	return false;
+}
+
+/* What it says it has withdrawn was withdrawn, and was replied to before. */
+static void judge_cancel(const struct chronicle *c, const struct told_command *cancel,
+                         const struct told_reply *reply, struct verdict *v)
+{
+	const struct told_reply *target = reply_to(c, &c->commands[cancel->cancels]);
+	bool has_effect = reply->status == STATUS_CANCELED;
+
+	v->n_canceled += has_effect;
+	if (reply->n > 0 || (!has_effect && reply->status != STATUS_FAILED) ||
+	    (has_effect && (!target || !has_canceled(target) || target->at_us > reply->at_us)))
+		find(v, RULE_CANCEL, "p%d@%lld is %s", cancel->partition, (long long)cancel->offset,
+		     status_text(reply->status));
+}
+
+static bool has_cancel(const struct chronicle *c, const struct told_command *command)
+{
+	for (size_t i = 0; i < c->n_commands; i++)
+		if (c->commands[i].twin < 0 && c->commands[i].cancels >= 0 &&
+		    &c->commands[c->commands[i].cancels] == command)
+			return true;
+	return false;
+}
+
 static void judge_statuses(const struct chronicle *c, struct verdict *v)
 {
 	for (size_t i = 0; i < c->n_commands; i++) {
@@ -178,6 +209,11 @@ static void judge_statuses(const struct chronicle *c, struct verdict *v)
 				     (long long)command->offset, status_text(reply->status));
 			continue;
 		}
+		if (command->cancels >= 0)
+			judge_cancel(c, command, reply, v);
+		else if (has_canceled(reply) && !has_cancel(c, command))
+			find(v, RULE_CANCEL, "p%d@%lld: nobody asked for it", command->partition,
+			     (long long)command->offset);
 		for (unsigned k = 0; k < command->n && k < reply->n; k++)
 			judge_status(c, command, reply, k, v);
 	}

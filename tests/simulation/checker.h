@@ -10,8 +10,9 @@
 	RULE(ONE_REPLY, "no command is replied to twice")                                          \
 	RULE(ONE_EFFECT, "nobody is invited twice")                                                \
 	RULE(ACCEPTED, "accepted or reconciled: Graph has it")                                     \
-	RULE(NO_EFFECT, "failed, rejected or expired: Graph does not have it")                     \
+	RULE(NO_EFFECT, "failed, rejected, expired or canceled: Graph does not have it")           \
 	RULE(DUPLICATE, "a repeated command is replied to as such")                                \
+	RULE(CANCEL, "a cancel's reply says what the command's says, and comes behind it")         \
 	RULE(UNKNOWN, "an unknown outcome has a fault as its reason")                              \
 	RULE(AFTER_REPLY, "nothing has an effect after its reply")                                 \
 	RULE(OVERTAKEN, "nothing is sent again while the first may have its effect")               \
@@ -43,6 +44,7 @@ struct verdict {
 	/* Figures of the history. */
 	size_t n_unknown, n_unjustified, n_missing, n_double_replies, n_double_effects, n_late;
 	size_t n_without_location; /* Reconciled by the roster */
+	size_t n_canceled;         /* Cancels that have withdrawn something */
 };
 
 void checker_judge(const struct chronicle *c, struct verdict *ret);

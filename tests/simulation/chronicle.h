@@ -18,6 +18,7 @@ struct told_command {
 	unsigned first_identity, n; /* 0: not a valid command */
 	int twin;                   /* Index of the command that it repeats, or -1 */
 	bool is_altered;            /* Repeats only the id of its twin */
+	int cancels;                /* Index of the command that it withdraws, or -1 */
 	bool resends, expires, is_high;
 	int64_t at_us; /* Produced */
 	char *text;    /* Owned: the record's value */

@@ -34,7 +34,7 @@ struct arguments {
 struct result {
 	uint64_t seeds, failed, first_failed, hash;
 	uint64_t commands, unknown, unjustified, missing, double_replies, double_effects, late;
-	uint64_t without_location, faults;
+	uint64_t without_location, canceled, faults;
 	uint64_t caught; /* Mutants: the seed that caught it, or UINT64_MAX */
 };
 
@@ -53,6 +53,7 @@ static void add(struct result *sum, const struct result *r)
 	sum->double_effects += r->double_effects;
 	sum->late += r->late;
 	sum->without_location += r->without_location;
+	sum->canceled += r->canceled;
 	sum->faults += r->faults;
 }
 
@@ -77,6 +78,7 @@ static void run_seed(uint64_t seed, enum mutant mutant, struct result *r, struct
 		.double_effects = v->n_double_effects,
 		.late = v->n_late,
 		.without_location = v->n_without_location,
+		.canceled = v->n_canceled,
 		.faults = w.chronicle.n_faults,
 	};
 	world_close(&w);
@@ -208,11 +210,11 @@ static bool write_report(const struct arguments *a, const struct result *r, unsi
 	        ",\n  \"duplicateInvites\": %" PRIu64 ",\n  \"missingReplies\": %" PRIu64
 	        ",\n  \"duplicateReplies\": %" PRIu64 ",\n  \"latePosts\": %" PRIu64
 	        ",\n  \"unknown\": %" PRIu64 ",\n  \"unjustifiedUnknown\": %" PRIu64
-	        ",\n  \"reconciledWithoutLocation\": %" PRIu64
+	        ",\n  \"reconciledWithoutLocation\": %" PRIu64 ",\n  \"withdrawn\": %" PRIu64
 	        ",\n  \"mutants\": %u,\n  \"mutantsCaught\": %u\n}\n",
 	        r->seeds, a->from, r->failed, r->hash, r->commands, r->faults, r->double_effects,
 	        r->missing, r->double_replies, r->late, r->unknown, r->unjustified,
-	        r->without_location, a->mutant_seeds ? MUTANT_COUNT - 1 : 0, caught);
+	        r->without_location, r->canceled, a->mutant_seeds ? MUTANT_COUNT - 1 : 0, caught);
 	return fclose(file) == 0;
 }
 

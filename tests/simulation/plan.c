@@ -102,6 +102,7 @@ void plan_make(struct plan *plan, uint64_t seed, enum mutant mutant)
 	plan->rejects = one_in(&r, 3) ? below(&r, 30) : 0;
 	choose_faults(plan, &r);
 	choose_policy(plan, &r);
+	plan->cancels = one_in(&r, 3) ? below(&r, 40) : 0;
 	help_mutant(plan);
 }
 
@@ -113,6 +114,7 @@ void plan_make_small(struct plan *plan, uint64_t seed)
 		               .calls = 1,
 		               .commands = 3,
 		               .produce_us = 40000,
+		               .cancels = seed % 2 == 0 ? 60 : 0,
 		               .is_small = true };
 	plan->policy = policy_default();
 	plan->policy.max_age.us = 0;

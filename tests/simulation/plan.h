@@ -48,7 +48,8 @@ struct plan {
 	unsigned crashes, pauses, cuts;
 	unsigned commit_faults, transaction_faults, graph_faults; /* In 1,000 requests */
 	int64_t produce_us;                                       /* Commands are produced within */
-	unsigned gaps, splits, duplicates, resends, expiries, rejects; /* In 100 commands */
+	unsigned gaps, splits, duplicates, resends, expiries, rejects,
+	    cancels; /* In 100 commands */
 	struct plan_crash forced[PLAN_FORCED];
 	bool is_small; /* One command of two requests and some of one, on one call and partition */
 	struct policy policy;

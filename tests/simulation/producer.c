@@ -96,21 +96,54 @@ static void write_twin(struct world *w, struct told_command *command,
 		CHECK(false);
 }
 
+/* A command before it that is to be withdrawn, or -1. */
+static int choose_target(struct world *w)
+{
+	struct chronicle *c = &w->chronicle;
+	size_t i;
+
+	if (c->n_commands == 0 || !percent(w, w->plan.cancels))
+		return -1;
+	/* The last ones wait most likely. */
+	i = c->n_commands - 1 - (size_t)world_below(w, c->n_commands < 4 ? c->n_commands : 4);
+	return c->commands[i].twin < 0 && c->commands[i].n > 0 ? (int)i : -1;
+}
+
+static void write_cancel(struct world *w, struct told_command *command, size_t index)
+{
+	struct told_command *target = &w->chronicle.commands[command->cancels];
+	bool has_id = percent(w, 50);
+	struct buffer out;
+
+	command->call = target->call;
+	buffer_init(&out, TEXT_BYTES);
+	buffer_printf(&out, "{\"callId\":\"c%u\",\"cancel\":\"k%d\"", command->call,
+	              command->cancels);
+	if (has_id)
+		buffer_printf(&out, ",\"commandId\":\"k%zu\"", index);
+	buffer_append_text(&out, "}");
+	command->text = out.data;
+}
+
 static void produce(struct world *w, const struct task *task)
 {
 	struct chronicle *c = &w->chronicle;
 	size_t index = c->n_commands;
 	int twin = choose_twin(w);
+	int cancels = twin < 0 ? choose_target(w) : -1;
 	struct told_command *command = chronicle_command(c);
 	unsigned gaps = percent(w, w->plan.gaps) ? 1 + (unsigned)world_below(w, 3) : 0;
 
 	(void)task;
 	command->twin = twin;
+	command->cancels = cancels;
 	command->at_us = w->now_us;
 	command->call = (unsigned)world_below(w, w->plan.calls);
 	command->first_identity = (unsigned)index * 8;
 	if (twin >= 0)
 		write_twin(w, command, &c->commands[twin]);
+	else if (cancels >= 0)
+		write_cancel(w, command, index);
 	else
 		write_new(w, command, index);
 	command->partition = (int32_t)(command->call % w->plan.partitions);

@@ -60,7 +60,7 @@ _Static_assert(offsetof(struct call, id) ==
                    offsetof(struct call, tenant) + offsetof(struct key, id),
                "tenant and id of a call are one key");
 
-static struct call *find(const struct partition *partition, const struct command *command)
+struct call *call_find(const struct partition *partition, const struct command *command)
 {
 	struct bytes id = command_text(command, command->call_id);
 	struct key key = { .tenant = command->tenant };
@@ -74,7 +74,7 @@ static struct call *find(const struct partition *partition, const struct command
 
 struct call *call_get(struct engine *e, struct partition *partition, const struct command *command)
 {
-	struct call *call = find(partition, command);
+	struct call *call = call_find(partition, command);
 	const char *key;
 
 	if (call)

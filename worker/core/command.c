@@ -79,6 +79,11 @@ static bool take_command_id(struct parser *p, const json_t *json)
 	return take_text(p, json, "commandId", COMMAND_ID_MAX, &p->command.id);
 }
 
+static bool take_target(struct parser *p, const json_t *json)
+{
+	return take_text(p, json, "cancel", COMMAND_ID_MAX, &p->command.target);
+}
+
 static bool take_call_id(struct parser *p, const json_t *json)
 {
 	if (!json_is_string(json) || !identity_is_call_id(string_bytes(json)))
@@ -174,17 +179,25 @@ static bool take_participants(struct parser *p, const json_t *json)
 	return true;
 }
 
-/* The members of a command, in the order in which they are checked: those that a reply names come
- * first. */
+/* What a member is to a command, or to a cancel. */
+enum use { USE_NONE, USE_OPTIONAL, USE_REQUIRED };
+
+/* All members, in the order in which they are checked: those that a reply names come first. */
 static const struct member {
 	const char *name;
-	bool is_required;
+	enum use in_command;
+	enum use in_cancel;
 	bool (*take)(struct parser *p, const json_t *json);
 } members[] = {
-	{ "commandId", false, take_command_id },  { "callId", true, take_call_id },
-	{ "clientContext", false, take_context }, { "tenantId", false, take_tenant },
-	{ "expiresAt", false, take_expiry },      { "priority", false, take_priority },
-	{ "onUnknown", false, take_on_unknown },  { "participants", true, take_participants },
+	{ "commandId", USE_OPTIONAL, USE_OPTIONAL, take_command_id },
+	{ "cancel", USE_NONE, USE_REQUIRED, take_target },
+	{ "callId", USE_REQUIRED, USE_REQUIRED, take_call_id },
+	{ "clientContext", USE_OPTIONAL, USE_NONE, take_context },
+	{ "tenantId", USE_OPTIONAL, USE_OPTIONAL, take_tenant },
+	{ "expiresAt", USE_OPTIONAL, USE_NONE, take_expiry },
+	{ "priority", USE_OPTIONAL, USE_NONE, take_priority },
+	{ "onUnknown", USE_OPTIONAL, USE_NONE, take_on_unknown },
+	{ "participants", USE_REQUIRED, USE_NONE, take_participants },
 };
 
 #define N_MEMBERS (sizeof(members) / sizeof(members[0]))
@@ -209,6 +222,20 @@ int command_shown_size(const char *name)
 	return (int)size;
 }
 
+static bool fail_unknown(struct parser *p, const char *name)
+{
+	if (p->command.is_cancel)
+		return fail(p, REASON_INVALID,
+		            "$.%.*s: not a member of a cancel; expected only cancel, callId, "
+		            "commandId and tenantId",
+		            command_shown_size(name), name);
+	return fail(p, REASON_INVALID,
+	            "$.%.*s: not a member of a command; expected only commandId, callId, "
+	            "participants, clientContext, tenantId, expiresAt, priority and onUnknown, "
+	            "or cancel",
+	            command_shown_size(name), name);
+}
+
 static bool refuse_unknown_members(struct parser *p, json_t *root)
 {
 	const char *name;
@@ -217,29 +244,36 @@ static bool refuse_unknown_members(struct parser *p, json_t *root)
 	json_object_foreach(root, name, value)
 	{
 		if (!is_member(name))
-			return fail(p, REASON_INVALID,
-			            "$.%.*s: not a member of a command; expected only commandId, "
-			            "callId, participants, clientContext, tenantId, expiresAt, "
-			            "priority and onUnknown",
-			            command_shown_size(name), name);
+			return fail_unknown(p, name);
 	}
 	return true;
+}
+
+/* NULL when it is not there, or null. */
+static const json_t *get_member(const json_t *root, const char *name)
+{
+	const json_t *value = json_object_get(root, name);
+
+	return json_is_null(value) ? NULL : value;
 }
 
 static bool take_members(struct parser *p, json_t *root)
 {
 	if (!json_is_object(root))
 		return fail(p, REASON_MALFORMED, "$: expected a JSON object");
+	p->command.is_cancel = get_member(root, "cancel") != NULL;
 	for (size_t i = 0; i < N_MEMBERS; i++) {
-		const json_t *value = json_object_get(root, members[i].name);
+		const struct member *member = &members[i];
+		enum use use = p->command.is_cancel ? member->in_cancel : member->in_command;
+		const json_t *value = get_member(root, member->name);
 
-		if (value && !json_is_null(value)) {
-			if (!members[i].take(p, value))
-				return false;
-		} else if (members[i].is_required) {
+		if (value && use == USE_NONE)
+			return fail_unknown(p, member->name);
+		if (value && !member->take(p, value))
+			return false;
+		if (!value && use == USE_REQUIRED)
 			return fail(p, REASON_INVALID, "$.%s: required, and not there",
-			            members[i].name);
-		}
+			            member->name);
 	}
 	return refuse_unknown_members(p, root);
 }
@@ -334,7 +368,7 @@ static void set_default_expiry(struct parser *p)
 	int64_t after_us = p->policy->default_expiry.us;
 	int64_t written_us = p->record->timestamp.us;
 
-	if (p->command.has_expiry || after_us <= 0 || written_us <= 0 ||
+	if (p->command.has_expiry || p->command.is_cancel || after_us <= 0 || written_us <= 0 ||
 	    written_us > INT64_MAX - after_us)
 		return;
 	p->command.has_expiry = true;

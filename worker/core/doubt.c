@@ -1,6 +1,7 @@
 /* Evidence and its consequences: see doubt.h. */
 #include "worker/core/doubt.h"
 
+#include "worker/core/cancel.h"
 #include "worker/core/evidence.h"
 #include "worker/core/respond.h"
 #include "worker/core/retry.h"
@@ -253,6 +254,7 @@ static void settle_job(const struct look *l, struct job *job)
 		return;
 	}
 	l->call->doubts--;
+	cancel_rest(l->e, job);
 	call_note_expiry(l->call, job);
 	if (job_is_decided(job)) {
 		respond_job(l->e, job);

@@ -8,6 +8,9 @@
 #include <uthash.h>
 #include <utlist.h>
 
+/* Of the longest ids: 128 letters of one byte, and 128 characters of four. */
+#define KEY_MAX (sizeof(uint32_t) + sizeof(size_t) + 128 + 4 * 128)
+
 struct history_entry {
 	UT_hash_handle hh;
 	struct history_entry *prev, *next; /* In the order of offsets */
@@ -43,6 +46,12 @@ static void drop_old(struct history *h, int64_t newest)
 		drop(h, h->first);
 }
 
+static size_t key_size(const struct history_command *command)
+{
+	return sizeof(command->tenant) + sizeof(command->call_id.size) + command->call_id.size +
+	       command->command_id.size;
+}
+
 /* Copy a part of a key; where the next one goes. */
 static char *put(char *key, const void *part, size_t size)
 {
@@ -51,23 +60,26 @@ static char *put(char *key, const void *part, size_t size)
 	return key + size;
 }
 
+/* Write the key, of key_size() bytes. */
+static void write_key(const struct history_command *command, char *key)
+{
+	key = put(key, &command->tenant, sizeof(command->tenant));
+	key = put(key, &command->call_id.size, sizeof(command->call_id.size));
+	key = put(key, command->call_id.data, command->call_id.size);
+	put(key, command->command_id.data, command->command_id.size);
+}
+
 static struct history_entry *entry_new(const struct history_command *command)
 {
-	size_t call_size = command->call_id.size;
-	size_t id_size = command->command_id.size;
-	size_t size = sizeof(command->tenant) + sizeof(call_size) + call_size + id_size;
+	size_t size = key_size(command);
 	struct history_entry *entry = calloc(1, sizeof(*entry) + size);
-	char *key;
 
 	if (!entry)
 		return NULL;
 	entry->content = command->content;
 	entry->offset = command->offset;
 	entry->key_size = size;
-	key = put(entry->key, &command->tenant, sizeof(command->tenant));
-	key = put(key, &call_size, sizeof(call_size));
-	key = put(key, command->call_id.data, call_size);
-	put(key, command->command_id.data, id_size);
+	write_key(command, entry->key);
 	return entry;
 }
 
@@ -117,6 +129,18 @@ enum history_verdict history_note(struct history *h, const struct history_comman
 	}
 	insert(h, entry);
 	return HISTORY_NEW;
+}
+
+int64_t history_find(const struct history *h, const struct history_command *command)
+{
+	size_t size = key_size(command);
+	struct history_entry *found;
+	char key[KEY_MAX];
+
+	CHECK(size <= sizeof(key));
+	write_key(command, key);
+	HASH_FIND(hh, h->by_id, key, size, found);
+	return found ? found->offset : -1;
 }
 
 uint64_t history_hash(struct bytes value)

@@ -1,6 +1,7 @@
 /* Records become jobs: see intake.h. */
 #include "worker/core/intake.h"
 
+#include "worker/core/cancel.h"
 #include "worker/core/doubt.h"
 #include "worker/core/respond.h"
 
@@ -66,10 +67,7 @@ static void follow_first(struct engine *e, struct partition *p, struct job *job,
 		respond_duplicate(e, job);
 		return;
 	}
-	job->state = JOB_DUPLICATE;
-	job->first = original;
-	job->next_duplicate = original->duplicates;
-	original->duplicates = job;
+	job_follow(job, original);
 }
 
 static bool has_header(const struct record *record, const char *name)
@@ -135,7 +133,7 @@ static void enqueue(struct engine *e, struct partition *p, struct job *job)
 		call_update(e, call);
 }
 
-/* Send it, unless its commandId came before. */
+/* Send it, or do what it says, unless its commandId came before. */
 static void admit(struct engine *e, struct partition *p, struct job *job,
                   const struct record *record)
 {
@@ -148,7 +146,10 @@ static void admit(struct engine *e, struct partition *p, struct job *job,
 		verdict = HISTORY_NEW;
 	switch (verdict) {
 	case HISTORY_NEW:
-		enqueue(e, p, job);
+		if (job->command->is_cancel)
+			cancel_command(e, p, job);
+		else
+			enqueue(e, p, job);
 		break;
 	case HISTORY_SAME:
 		follow_first(e, p, job, first);
@@ -175,7 +176,8 @@ static void accept_job(struct engine *e, struct partition *p, struct job *job,
 	job->received_at = e->wall;
 	if (fault)
 		reject(e, job, record, fault);
-	else if (!is_begun(e, p, record->offset) && is_too_old(e, record))
+	else if (!job->command->is_cancel && !is_begun(e, p, record->offset) &&
+	         is_too_old(e, record))
 		respond_rest(e, job, STATUS_EXPIRED, REASON_TOO_OLD,
 		             reason_meaning(REASON_TOO_OLD));
 	else
@@ -201,7 +203,7 @@ static void remember(struct engine *e, struct partition *p, const struct record 
 
 	switch (command_parse(e->policy, record, &e->scratch, &command, &fault)) {
 	case COMMAND_VALID:
-		if (note_id(e, p, command, record, &first) == HISTORY_NEW)
+		if (note_id(e, p, command, record, &first) == HISTORY_NEW && !command->is_cancel)
 			note_invited(e, p, command, record->offset);
 		break;
 	case COMMAND_REJECTED:

@@ -137,8 +137,17 @@ void job_decide(struct job *job, size_t index, enum status status, int16_t opera
 		job->first_new++;
 }
 
+void job_follow(struct job *job, struct job *first)
+{
+	job->state = JOB_FOLLOWING;
+	job->first = first;
+	job->next_follower = first->followers;
+	first->followers = job;
+}
+
 void job_decide_rest(struct job *job, enum status status, int16_t error)
 {
+	job->status = status;
 	for (size_t i = job->first_new; i < job->n_results; i++)
 		if (job->results[i].delivery != DELIVERY_DONE)
 			job_decide(job, i, status, -1, error);
@@ -171,7 +180,7 @@ enum status job_status(const struct job *job)
 	enum status status;
 
 	if (job->n_results == 0)
-		return STATUS_REJECTED;
+		return job->status;
 	status = job->results[0].status;
 	for (size_t i = 1; i < job->n_results; i++)
 		if (job->results[i].status != status)

@@ -129,6 +129,8 @@ void reply_write(struct buffer *out, const struct job *job, const struct reply_s
 	append_span(out, command, command->client_context);
 	buffer_append_text(out, ",\"duplicateOf\":");
 	append_duplicate_of(out, job, source);
+	buffer_append_text(out, ",\"cancel\":");
+	append_span(out, command, command->target);
 	buffer_append_text(out, ",\"operations\":");
 	append_fragments(out, &job->operations);
 	buffer_append_text(out, ",\"participants\":");

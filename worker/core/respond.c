@@ -34,6 +34,7 @@ static void count_reply(struct engine *e, const struct job *job)
 		[STATUS_FAILED] = METRIC_replies_failed,
 		[STATUS_REJECTED] = METRIC_replies_rejected,
 		[STATUS_EXPIRED] = METRIC_replies_expired,
+		[STATUS_CANCELED] = METRIC_replies_canceled,
 		[STATUS_UNKNOWN] = METRIC_replies_unknown,
 		[STATUS_PARTIAL] = METRIC_replies_partial,
 	};
@@ -210,19 +211,22 @@ static void follow(struct engine *e, struct job *first)
 {
 	struct job *reversed = NULL;
 
-	while (first->duplicates) {
-		struct job *job = first->duplicates;
+	while (first->followers) {
+		struct job *job = first->followers;
 
-		first->duplicates = job->next_duplicate;
-		job->next_duplicate = reversed;
+		first->followers = job->next_follower;
+		job->next_follower = reversed;
 		reversed = job;
 	}
 	while (reversed) {
 		struct job *job = reversed;
 
-		reversed = job->next_duplicate;
+		reversed = job->next_follower;
 		job->first = NULL;
-		respond_duplicate(e, job);
+		if (job->duplicate_of >= 0)
+			respond_duplicate(e, job);
+		else
+			respond_cancel(e, job, first);
 	}
 }
 
@@ -282,6 +286,26 @@ void respond_written(struct engine *e, struct write *write, const char *error)
 	else if (job->state != JOB_HELD && job->reply.id == SLOTS_NONE &&
 	         job->dead_letter.id == SLOTS_NONE)
 		finish(e, job);
+}
+
+/* True when something of the job was withdrawn. */
+static bool has_canceled(const struct job *job)
+{
+	for (size_t i = 0; i < job->n_results; i++)
+		if (job->results[i].status == STATUS_CANCELED)
+			return true;
+	return false;
+}
+
+void respond_cancel(struct engine *e, struct job *job, const struct job *target)
+{
+	if (!has_canceled(target)) {
+		respond_rest(e, job, STATUS_FAILED, REASON_TOO_LATE,
+		             reason_meaning(REASON_TOO_LATE));
+		return;
+	}
+	job_decide_rest(job, STATUS_CANCELED, -1);
+	respond_job(e, job);
 }
 
 void respond_duplicate(struct engine *e, struct job *job)

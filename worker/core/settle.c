@@ -1,6 +1,7 @@
 /* What an answer does to the commands of its request: see settle.h. */
 #include "worker/core/settle.h"
 
+#include "worker/core/cancel.h"
 #include "worker/core/respond.h"
 #include "worker/core/retry.h"
 #include "worker/core/scheduler.h"
@@ -317,7 +318,8 @@ static void give_up(struct answered *a, struct job *job)
 	job_decide_rest(job, STATUS_FAILED, error);
 }
 
-/* Reply to what is decided; what is all new again may be left to the next owner. */
+/* Reply to what is decided, or was withdrawn meanwhile; what is all new again may be left to the
+ * next owner. */
 static void settle_batch(struct answered *a)
 {
 	const struct batch *batch = &a->invite->batch;
@@ -328,6 +330,7 @@ static void settle_batch(struct answered *a)
 		if (!begins_job(batch, i) || job->state != JOB_QUEUED)
 			continue;
 		give_up(a, job);
+		cancel_rest(a->e, job);
 		if (job_is_decided(job)) {
 			respond_job(a->e, job);
 		} else if (!job_is_started(job)) {

@@ -43,7 +43,7 @@ struct pending {
 	struct token_waiter waiter;
 	struct http_transfer *transfer; /* NULL: not on its way */
 	instant_t sent_at;
-	bool is_withheld;   /* The gate was closed */
+	bool is_withheld; /* The gate was closed */
 	wall_t expires_at;
 	struct err problem; /* Of those that could not be started */
 };
@@ -207,8 +207,8 @@ static bool on_gate(void *owner)
 	struct pending *p = owner;
 	const struct graph_callbacks *cb = &p->graph->callbacks;
 
-	p->is_withheld = (cb->may_send && !cb->may_send(cb->owner)) ||
-	                 clock_wall().us >= p->expires_at.us;
+	p->is_withheld =
+	    (cb->may_send && !cb->may_send(cb->owner)) || clock_wall().us >= p->expires_at.us;
 	return !p->is_withheld;
 }
 

@@ -23,6 +23,7 @@
 	METRIC(replies_failed, COUNTER, "replies_total", "status=\"failed\"", "")                  \
 	METRIC(replies_rejected, COUNTER, "replies_total", "status=\"rejected\"", "")              \
 	METRIC(replies_expired, COUNTER, "replies_total", "status=\"expired\"", "")                \
+	METRIC(replies_canceled, COUNTER, "replies_total", "status=\"canceled\"", "")              \
 	METRIC(replies_unknown, COUNTER, "replies_total", "status=\"unknown\"", "")                \
 	METRIC(replies_partial, COUNTER, "replies_total", "status=\"partial\"", "")                \
 	METRIC(requests_accepted, COUNTER, "requests_total", "class=\"accepted\"",                 \

@@ -66,6 +66,9 @@ struct call {
 struct call *call_get(struct engine *e, struct partition *partition,
                       const struct command *command) MUST_CHECK;
 
+/* The same, or NULL when there is none. */
+struct call *call_find(const struct partition *partition, const struct command *command);
+
 /* Free a call; nothing may be in flight. Jobs that are still queued stay in the ledger, abandoned.
  */
 void call_free(struct engine *e, struct call *call);

@@ -42,6 +42,8 @@ struct participant {
 struct command {
 	struct span id;
 	bool has_id;         /* The producer gave it */
+	bool is_cancel;      /* Withdraws another command, and has no participants */
+	struct span target;  /* Of a cancel: the commandId that it names */
 	struct span call_id; /* Empty when the record is rejected and had no valid one */
 	struct span client_context;
 	bool has_context;
@@ -50,7 +52,7 @@ struct command {
 	bool resend_unknown; /* onUnknown is "resend" */
 	bool has_expiry;     /* Its own, or that of policy.default_expiry */
 	wall_t expires_at;
-	size_t n_participants; /* 0 when rejected */
+	size_t n_participants; /* 0 when rejected, and of a cancel */
 	struct participant
 	    *participants; /* Lives in the command's own allocation, as 'text' does */
 	char *text;

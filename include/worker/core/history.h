@@ -43,6 +43,10 @@ void history_close(struct history *h);
 enum history_verdict history_note(struct history *h, const struct history_command *command,
                                   int64_t *ret_first) MUST_CHECK;
 
+/* The offset under which the command of these ids, which are as the contract says, came first, or
+ * -1. */
+int64_t history_find(const struct history *h, const struct history_command *command);
+
 /* A hash of a record's value: FNV-1a, 64 bits. */
 uint64_t history_hash(struct bytes value);
 

@@ -12,7 +12,7 @@ struct job;
 struct partition;
 
 enum job_state {
-	JOB_DUPLICATE, /* Waits for the reply to the command that came first */
+	JOB_FOLLOWING, /* Waits for the reply to the command that it repeats or withdraws */
 	JOB_QUEUED,    /* Waits for its call; a part of it may have been sent */
 	JOB_REPLYING,  /* All is decided; its reply is being written */
 	JOB_HELD,      /* Its reply cannot be written: the offset stays open */
@@ -63,8 +63,9 @@ struct job {
 	struct call *call;       /* NULL unless JOB_QUEUED */
 	struct command *command; /* Owned */
 	enum job_state state;
-	size_t first_new; /* No participant before it is DELIVERY_NEW */
-	size_t n_done;    /* Participants that are decided */
+	size_t first_new;   /* No participant before it is DELIVERY_NEW */
+	size_t n_done;      /* Participants that are decided */
+	enum status status; /* Of a job without participants: rejected, or what a cancel came to */
 	struct fragments operations;
 	struct fragments errors;
 	bool was_split;          /* A request carried only a part of it */
@@ -75,11 +76,12 @@ struct job {
 	enum job_evidence evidence; /* The weakest that was used */
 	bool is_staged;             /* Its reply is in the open transaction */
 	uint64_t content;           /* Hash of the record, to tell a repeated command */
-	struct job *first;      /* JOB_DUPLICATE: the one that it waits for, while that is open */
-	int64_t duplicate_of;   /* Its offset; -1: not a duplicate */
-	struct job *duplicates; /* Jobs that wait for this one, linked by 'next_duplicate' */
-	struct job *next_duplicate;
-	bool is_active; /* Counted in partition.n_active */
+	struct job *first;     /* JOB_FOLLOWING: the one that it waits for, while that is open */
+	int64_t duplicate_of;  /* The offset of the command that it repeats; -1: not a duplicate */
+	struct job *followers; /* Jobs that wait for this one, linked by 'next_follower' */
+	struct job *next_follower;
+	bool is_canceled; /* What of it has not left shall not leave any more */
+	bool is_active;   /* Counted in partition.n_active */
 	wall_t received_at;
 	wall_t sent_at;     /* Of the first request; 0: none */
 	wall_t answered_at; /* Of the last answer; 0: none */
@@ -120,7 +122,10 @@ void job_reject(struct job *job);
 void job_decide(struct job *job, size_t index, enum status status, int16_t operation,
                 int16_t error);
 
-/* Decide all participants that are not decided. */
+/* This job waits until the reply to 'first' is stored. */
+void job_follow(struct job *job, struct job *first);
+
+/* Decide all participants that are not decided. Without participants: this is its status. */
 void job_decide_rest(struct job *job, enum status status, int16_t error);
 
 static inline bool job_is_decided(const struct job *job)

@@ -22,6 +22,9 @@
 	REASON(UNAUTHORIZED, "unauthorized", "no access token that Graph accepts could be had")    \
 	REASON(MISCONFIGURED, "misconfigured", "the application may not use the calls API")        \
 	REASON(REUSED_ID, "reused-id", "the commandId was used before for another command")        \
+	REASON(CANCELED, "canceled", "it was withdrawn before it could be sent")                   \
+	REASON(TOO_LATE, "too-late", "of a cancel: the command was sent, or has its reply")        \
+	REASON(NOT_FOUND, "not-found", "of a cancel: the call has no such command before it")      \
 	REASON(UNKNOWN, "outcome-unknown", "it was sent, and what became of it cannot be known")
 
 enum reason {
@@ -40,6 +43,7 @@ enum reason {
 	STATUS(FAILED, "failed", "had no effect: refused, or given up before it was sent")         \
 	STATUS(REJECTED, "rejected", "the command is not valid: never sent")                       \
 	STATUS(EXPIRED, "expired", "its time was over before it could be sent: never sent")        \
+	STATUS(CANCELED, "canceled", "withdrawn before it could be sent; or has withdrawn it")     \
 	STATUS(UNKNOWN, "unknown", "sent, and what became of it cannot be known")                  \
 	STATUS(PARTIAL, "partial", "the participants of the command differ")
 
