@@ -55,6 +55,7 @@ static struct policy make_policy(const struct config *c)
 	policy.require_key = c->commands.require_key;
 	policy.max_age = c->commands.max_age;
 	policy.default_expiry = c->commands.default_expiry;
+	policy.dead_letter_failed = c->commands.dead_letter_failed;
 	policy.copy_headers =
 	    (struct text_list){ (const char *const *)c->commands.copy_headers.list,
 		                c->commands.copy_headers.count };

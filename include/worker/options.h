@@ -76,6 +76,8 @@
 	       "Commands whose record is older are answered as expired; 0: no limit.")             \
 	OPTION(commands, default_expiry, DURATION, OPTIONAL, "0", "0", "8760h",                    \
 	       "A command without expiresAt expires so long after its record's date; 0: never.")   \
+	OPTION(commands, dead_letter_failed, BOOL, OPTIONAL, "false", "", "",                      \
+	       "Copy what failed, or is unknown, to the dead letters too; keeps open records.")    \
 	OPTION(commands, duplicate_window, COUNT, OPTIONAL, "1000", "0", "100000",                 \
 	       "Records of a partition in which a commandId counts once; 0: not at all.")          \
 	OPTION(commands, copy_headers, NAMES, OPTIONAL, "traceparent,tracestate,correlation-id",   \

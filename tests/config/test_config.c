@@ -93,6 +93,7 @@ static void has_the_defaults_of_the_engine(void **state)
 	assert_int_equal(f->config->commands.duplicate_window, policy.history);
 	assert_int_equal(f->config->commands.max_age.us, policy.max_age.us);
 	assert_int_equal(f->config->commands.default_expiry.us, policy.default_expiry.us);
+	assert_int_equal(f->config->commands.dead_letter_failed, policy.dead_letter_failed);
 	assert_int_equal(f->config->exactly_once.on_bad_map, policy.on_bad_map);
 	assert_int_equal(f->config->evidence.operations, policy.look_at_operations);
 	assert_int_equal(f->config->evidence.roster, policy.look_at_roster);

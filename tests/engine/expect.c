@@ -115,6 +115,18 @@ void expect_stored(struct world *w, int64_t offset)
 	assert_int_equal(w->partitions[0].stored, offset);
 }
 
+/* What is rejected has a dead letter, and what failed if the policy says so; nothing else. */
+static void expect_letter(const struct world *w, const struct world_command *c)
+{
+	const char *status = text_of(c->reply, "status");
+	bool has_failed = strcmp(status, "failed") == 0 || strcmp(status, "unknown") == 0;
+	bool is_dead = strcmp(status, "rejected") == 0 ||
+	               (w->policy.dead_letter_failed && !c->is_cancel && has_failed);
+
+	if (c->n_refused == 0)
+		assert_int_equal(c->n_dead_letters, is_dead);
+}
+
 void expect_all_done(struct world *w)
 {
 	for (size_t i = 0; i < w->n_commands; i++) {
@@ -122,6 +134,7 @@ void expect_all_done(struct world *w)
 
 		if (c->is_void || (c->is_gone && c->is_done))
 			continue;
+		expect_letter(w, c);
 		if (!c->is_done || (c->n_replies != 1 && c->n_refused == 0))
 			fail_msg("p%d@%lld has %u replies, %u stored", c->partition,
 			         (long long)c->offset, c->n_replies, c->n_stored);

@@ -41,6 +41,8 @@ struct world_command {
 	unsigned n_refused;    /* Writes that were refused */
 	unsigned n_replies;
 	unsigned n_dead_letters;
+	char dead_letter_reason[32]; /* Of the last one */
+	bool has_dead_value;
 	unsigned n_stored;
 	unsigned n_in_transaction; /* Writes in the open transaction */
 	bool is_done; /* Its reply is stored, and the map of that transaction was committed */

@@ -87,6 +87,17 @@ void world_lose_command(struct world_command *c)
 	}
 }
 
+void world_take_letter(struct world_command *c, const struct effect_write *effect)
+{
+	for (size_t i = 0; i < effect->n_headers; i++)
+		if (bytes_equal_text(effect->headers[i].name, "dead-letter-reason"))
+			snprintf(c->dead_letter_reason, sizeof(c->dead_letter_reason), "%.*s",
+			         (int)effect->headers[i].value.size, effect->headers[i].value.data);
+	c->has_dead_value = effect->value.size > 0;
+	assert_true(!c->has_dead_value || bytes_equal_text(effect->value, c->text));
+	assert_true(effect->has_key && bytes_equal_text(effect->key, c->call_id));
+}
+
 /* Give the record to the engine. */
 static void feed(struct world *w, const struct world_command *c)
 {

@@ -21,4 +21,7 @@ struct world_post *world_first_open(struct world *w);
 /* No engine has the command any more; what is stored of it stays. */
 void world_lose_command(struct world_command *c);
 
+/* Note a dead letter of the command. With a value it is the record's. */
+void world_take_letter(struct world_command *c, const struct effect_write *effect);
+
 #endif

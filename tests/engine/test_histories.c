@@ -53,6 +53,7 @@ static struct policy random_policy(struct history *h)
 	policy.max_attempts = 1 + (uint32_t)below(h, 20);
 	policy.settle = duration_ms(1000 + (int64_t)below(h, 20000));
 	policy.history = 500;
+	policy.dead_letter_failed = chance(h, 30);
 	policy.look_at_operations = !chance(h, 10);
 	policy.look_at_roster = !chance(h, 20);
 	policy.seed = random_next(&h->random);

@@ -272,6 +272,7 @@ static bool run(struct scenario *s)
 	*s = (struct scenario){ .policy = policy_default(), .left = -1 };
 	buffer_init(&s->map, MAP_TEXT_MAX);
 	s->policy.batch_window = duration_ms(0);
+	s->policy.dead_letter_failed = true;
 	s->policy.copy_headers = (struct text_list){ copied, 1 };
 	live(s);
 	if (!s->failed)

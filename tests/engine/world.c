@@ -157,6 +157,7 @@ static void take_writes(struct world *w, const struct effects *f)
 			c = world_find(w, (int32_t)header_number(effect, "dead-letter-partition"),
 			               header_number(effect, "dead-letter-offset"));
 			c->n_dead_letters++;
+			world_take_letter(c, effect);
 			assert_string_equal(effect->topic, w->policy.dead_letter_topic);
 		}
 		oracle_write(c, effect->kind);

@@ -103,6 +103,7 @@ void plan_make(struct plan *plan, uint64_t seed, enum mutant mutant)
 	choose_faults(plan, &r);
 	choose_policy(plan, &r);
 	plan->cancels = one_in(&r, 3) ? below(&r, 40) : 0;
+	plan->policy.dead_letter_failed = one_in(&r, 4);
 	help_mutant(plan);
 }
 

@@ -133,6 +133,15 @@ static void enqueue(struct engine *e, struct partition *p, struct job *job)
 		call_update(e, call);
 }
 
+/* Its bytes may be needed for a dead letter, long after those of the event are gone. */
+static void keep_record(struct engine *e, struct job *job, const struct record *record)
+{
+	if (!e->policy->dead_letter_failed || record_size(record) > RECORD_COPY_MAX)
+		return;
+	job->record = record_copy(record);
+	out_of_memory_if(e, !job->record);
+}
+
 /* Send it, or do what it says, unless its commandId came before. */
 static void admit(struct engine *e, struct partition *p, struct job *job,
                   const struct record *record)
@@ -146,10 +155,12 @@ static void admit(struct engine *e, struct partition *p, struct job *job,
 		verdict = HISTORY_NEW;
 	switch (verdict) {
 	case HISTORY_NEW:
-		if (job->command->is_cancel)
+		if (job->command->is_cancel) {
 			cancel_command(e, p, job);
-		else
+		} else {
+			keep_record(e, job, record);
 			enqueue(e, p, job);
+		}
 		break;
 	case HISTORY_SAME:
 		follow_first(e, p, job, first);

@@ -42,6 +42,7 @@ void job_free(struct job *job)
 	fragments_free(&job->errors);
 	buffer_close(&job->headers);
 	free(job->copied);
+	free(job->record);
 	command_free(job->command);
 	free(job);
 }

@@ -3,6 +3,8 @@
 
 #include "worker/core/reply.h"
 
+#include <jansson.h>
+
 int16_t respond_add_error(struct engine *e, struct job *job, enum reason reason,
                           const char *message, const char *graph_code, int http_status)
 {
@@ -104,21 +106,6 @@ static void write_reply(struct engine *e, struct job *job)
 	}
 }
 
-void respond_job(struct engine *e, struct job *job)
-{
-	int64_t waited_us[WAIT_COUNT];
-
-	CHECK(job_is_decided(job));
-	partition_activate(job);
-	leave_call(e, job, waited_us);
-	memcpy(job->waited_us, waited_us, sizeof(waited_us));
-	job->state = JOB_REPLYING;
-	count_reply(e, job);
-	trace(e, "p%d@%lld: reply %s", job->partition->number, (long long)job->entry.offset,
-	      status_text(job_status(job)));
-	write_reply(e, job);
-}
-
 /* Texts for the headers of a dead letter, one after another in the effect's buffer. */
 static struct span keep_text(struct effect_write *effect, const char *text)
 {
@@ -143,12 +130,13 @@ static void add_dead_letter_headers(struct engine *e, struct effect_write *effec
 {
 	struct span partition = keep_number(effect, job->partition->number);
 	struct span offset = keep_number(effect, job->entry.offset);
+	struct span reason = keep_text(effect, code);
 	struct span text = keep_text(effect, message);
 	const struct {
 		const char *name;
 		struct bytes value;
 	} headers[] = {
-		{ "dead-letter-reason", bytes_of(code) },
+		{ "dead-letter-reason", { effect->text.data + reason.start, reason.size } },
 		{ "dead-letter-message", { effect->text.data + text.start, text.size } },
 		{ "dead-letter-topic", buffer_bytes(&e->topic) },
 		{ "dead-letter-partition",
@@ -172,8 +160,9 @@ static bool is_dead_letter_header(struct bytes name)
 	       memcmp(name.data, prefix, sizeof(prefix) - 1) == 0;
 }
 
-void respond_dead_letter(struct engine *e, struct job *job, const struct record *record,
-                         const struct fault *fault)
+/* An exact copy of the record, but for these headers. */
+static void write_dead_letter(struct engine *e, struct job *job, const struct record *record,
+                              const char *code, const char *message)
 {
 	struct effect_write *effect = begin_write(e, &job->dead_letter, WRITE_DEAD_LETTER);
 
@@ -187,8 +176,14 @@ void respond_dead_letter(struct engine *e, struct job *job, const struct record 
 		if (!is_dead_letter_header(record->headers[i].name))
 			effects_header(&e->effects, effect, record->headers[i].name,
 			               record->headers[i].value, record->headers[i].is_null);
-	add_dead_letter_headers(e, effect, job, reason_code(fault->reason), fault->message);
+	add_dead_letter_headers(e, effect, job, code, message);
 	metrics_add(e->metrics, METRIC_dead_letters, 1);
+}
+
+void respond_dead_letter(struct engine *e, struct job *job, const struct record *record,
+                         const struct fault *fault)
+{
+	write_dead_letter(e, job, record, reason_code(fault->reason), fault->message);
 }
 
 /* A dead letter without its value: the headers say what it stood for and where the original is. */
@@ -204,6 +199,49 @@ static void write_short_dead_letter(struct engine *e, struct write *write, const
 	set_key(write->job, effect);
 	add_dead_letter_headers(e, effect, write->job, code, message);
 	metrics_add(e->metrics, METRIC_dead_letters, 1);
+}
+
+/* True when it should be put where it can be looked at and sent again. What differs from
+ * participant to participant should not: a part of it was sent. */
+static bool is_dead(const struct engine *e, const struct job *job)
+{
+	enum status status = job_status(job);
+
+	return e->policy->dead_letter_failed && !job->command->is_cancel &&
+	       (status == STATUS_FAILED || status == STATUS_UNKNOWN);
+}
+
+/* The reason is that of the reply. */
+static void write_failed_letter(struct engine *e, struct job *job)
+{
+	json_t *error = json_loads(job->errors.texts[job->results[0].error], 0, NULL);
+	const char *code = json_string_value(json_object_get(error, "code"));
+	const char *message = json_string_value(json_object_get(error, "message"));
+
+	if (!code || !message)
+		e->effects.out_of_memory = true;
+	else if (job->record)
+		write_dead_letter(e, job, job->record, code, message);
+	else
+		write_short_dead_letter(e, &job->dead_letter, code, message);
+	json_decref(error);
+}
+
+void respond_job(struct engine *e, struct job *job)
+{
+	int64_t waited_us[WAIT_COUNT];
+
+	CHECK(job_is_decided(job));
+	partition_activate(job);
+	leave_call(e, job, waited_us);
+	memcpy(job->waited_us, waited_us, sizeof(waited_us));
+	job->state = JOB_REPLYING;
+	count_reply(e, job);
+	trace(e, "p%d@%lld: reply %s", job->partition->number, (long long)job->entry.offset,
+	      status_text(job_status(job)));
+	write_reply(e, job);
+	if (is_dead(e, job))
+		write_failed_letter(e, job);
 }
 
 /* Those that waited for the first reply follow it, in the order in which they came. */
@@ -268,7 +306,7 @@ static void write_refused(struct engine *e, struct write *write, const char *err
 		write->tries = 3;
 		write_short_dead_letter(e, write, status_text(job_status(job)), error);
 	} else if (write == &job->dead_letter && write->tries == 1) {
-		write_short_dead_letter(e, write, status_text(STATUS_REJECTED), error);
+		write_short_dead_letter(e, write, status_text(job_status(job)), error);
 	} else {
 		job->state = JOB_HELD;
 	}

@@ -98,6 +98,7 @@ struct job {
 	struct span key; /* In 'headers' */
 	struct write reply;
 	struct write dead_letter;
+	struct record *record; /* Owned copy, in case it fails; NULL: not wanted, or too large */
 	size_t n_results;
 	struct result results[];
 };

@@ -35,6 +35,7 @@ struct policy {
 	bool require_key;              /* The record's key must be the callId */
 	duration_t max_age;            /* Older records are not sent; 0: no limit */
 	duration_t default_expiry;     /* Of commands that name none; 0: they do not expire */
+	bool dead_letter_failed;       /* What failed goes to the dead letters too */
 	struct text_list copy_headers; /* Copied from a command to its reply */
 	struct text_list reply_topics; /* What the header reply-topic may name */
 

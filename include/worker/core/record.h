@@ -3,6 +3,7 @@
 #define WORKER_CORE_RECORD_H
 
 #include "worker/base/bytes.h"
+#include "worker/base/check.h"
 #include "worker/base/instant.h"
 
 #include <stdint.h>
@@ -24,5 +25,15 @@ struct record {
 	const struct record_header *headers;
 	size_t n_headers;
 };
+
+/* Most bytes of a record, its headers included, that a copy is made of. Far more than the contract
+ * allows a command; what is over it has headers without measure. */
+#define RECORD_COPY_MAX (256 * 1024)
+
+/* Bytes of key, value and headers. */
+size_t record_size(const struct record *record);
+
+/* A copy of everything in one allocation, for free(); NULL when there is no memory. */
+struct record *record_copy(const struct record *record) MUST_CHECK;
 
 #endif

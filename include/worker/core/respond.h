@@ -1,5 +1,5 @@
-/* How a command ends: its reply, a dead letter when it was not valid, and the ledger once both are
- * stored. */
+/* How a command ends: its reply, a dead letter when it was not valid or has failed, and the ledger
+ * once both are stored. */
 #ifndef WORKER_CORE_RESPOND_H
 #define WORKER_CORE_RESPOND_H
 
@@ -20,7 +20,8 @@ void respond_duplicate(struct engine *e, struct job *job);
 /* The command that a cancel names is replied to: say whether something of it was withdrawn. */
 void respond_cancel(struct engine *e, struct job *job, const struct job *target);
 
-/* All of a job is decided: take it out of its call and write its reply. */
+/* All of a job is decided: take it out of its call and write its reply, and its dead letter when it
+ * has failed and the policy says so. */
 void respond_job(struct engine *e, struct job *job);
 
 /* Copy a record that was rejected to the dead-letter topic, its bytes unchanged. */
