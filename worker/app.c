@@ -72,6 +72,7 @@ static struct policy make_policy(const struct config *c)
 	policy.share_delay = c->consumer.session_timeout;
 	policy.max_in_flight = c->graph.max_in_flight;
 	policy.exactly_once = c->delivery.value == CONFIG_EXACTLY_ONCE;
+	policy.follow_operations = c->outcomes.poll;
 	policy.look_at_operations = c->evidence.operations;
 	policy.look_at_roster = c->evidence.roster;
 	policy.on_bad_map = (enum bad_map)c->exactly_once.on_bad_map;
@@ -122,6 +123,21 @@ static struct delivery_options make_delivery(const struct config *c)
 	};
 }
 
+static struct polls_options make_polls(const struct config *c)
+{
+	return (struct polls_options){
+		.is_wanted = c->outcomes.poll,
+		.policy = { .commands_topic = c->topics.commands,
+		            .interval = c->outcomes.poll_interval,
+		            .patience = c->outcomes.poll_for,
+		            .rate = c->outcomes.poll_rate,
+		            .most = c->outcomes.poll_most },
+		.outcomes_topic = c->topics.outcomes,
+		.kafka = c->kafka,
+		.leave_deadline = duration_ms(LEAVE_DEADLINE_MS),
+	};
+}
+
 static struct driver_options make_options(const struct config *c)
 {
 	return (struct driver_options){
@@ -142,6 +158,7 @@ static struct driver_options make_options(const struct config *c)
 			.timeout = c->login.timeout,
 		},
 		.graph = { .url = c->graph.url, .timeout = c->graph.timeout },
+		.polls = make_polls(c),
 		.drain_timeout = c->drain.timeout,
 	};
 }

@@ -12,6 +12,7 @@
 	SECTION(delivery, "What is promised when a worker dies at the wrong moment.")              \
 	SECTION(exactly_once, "How exactly-once delivery is kept; at-least-once uses none of it.") \
 	SECTION(evidence, "Where traces of an invite of unknown outcome are looked for.")          \
+	SECTION(outcomes, "How invites end, asked of Graph; see also topics.notifications.")       \
 	SECTION(consumer, "Membership in the consumer group.")                                     \
 	SECTION(commands, "Which commands are taken, and what of them goes into the reply.")       \
 	SECTION(batch, "Commands of one call that share a request.")                               \
@@ -58,6 +59,17 @@
 	       "Look among the call's operations: the better evidence.")                           \
 	OPTION(evidence, roster, BOOL, OPTIONAL, "true", "", "",                                   \
 	       "Look among the call's participants; needs Calls.JoinGroupCall.All.")
+#define OPTIONS_outcomes(OPTION)                                                                   \
+	OPTION(outcomes, poll, BOOL, OPTIONAL, "false", "", "",                                    \
+	       "Ask for accepted operations until they end; Graph may not tell (best effort).")    \
+	OPTION(outcomes, poll_interval, DURATION, OPTIONAL, "5s", "100ms", "10m",                  \
+	       "Least time between two questions for the same operation.")                         \
+	OPTION(outcomes, poll_for, DURATION, OPTIONAL, "2m", "1s", "24h",                          \
+	       "An operation that runs longer is not asked for any more.")                         \
+	OPTION(outcomes, poll_rate, RATE, OPTIONAL, "10", "0.01", "1000",                          \
+	       "Questions per second of this worker; they count against Graph's limits too.")      \
+	OPTION(outcomes, poll_most, COUNT, OPTIONAL, "10000", "1", "1000000",                      \
+	       "Operations that are followed at a time; more are not asked for.")
 #define OPTIONS_consumer(OPTION)                                                                   \
 	OPTION(consumer, group, TEXT, OPTIONAL, "invite-worker", "1", "255",                       \
 	       "Consumer group; its workers share the partitions.")                                \

@@ -145,6 +145,8 @@ struct world {
 	struct world_look *looks; /* Not answered */
 	size_t n_looks;
 	unsigned n_looked[2]; /* Questions of each kind so far */
+	size_t n_follows;     /* Operations of which the end may be asked for, so far */
+	char followed[512];   /* The call and the operation of the last of them */
 	struct world_alarm *alarms;
 	size_t n_alarms;
 	struct world_call *calls;

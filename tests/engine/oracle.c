@@ -75,6 +75,18 @@ void oracle_look(struct world *w, const struct world_look *look)
 	judge_in_flight(w);
 }
 
+void oracle_follows(struct world *w, const struct effects *effects)
+{
+	assert_true(effects->n_follows == 0 || w->policy.follow_operations);
+	for (size_t i = 0; i < effects->n_follows; i++) {
+		const struct effect_follow *follow = &effects->follows[i];
+
+		snprintf(w->followed, sizeof(w->followed), "%s %.*s", follow->call_id,
+		         (int)follow->json.size, follow->json.data);
+		w->n_follows++;
+	}
+}
+
 static bool was_pending(const struct world *w, const struct world_command *c,
                         const struct world_post *post)
 {

@@ -17,6 +17,9 @@ void oracle_write(const struct world_command *command, enum write_kind kind);
 /* A question is asked: it counts as a request. */
 void oracle_look(struct world *w, const struct world_look *look);
 
+/* Operations were accepted: they are told only to who wants to know. Keeps the last one. */
+void oracle_follows(struct world *w, const struct effects *effects);
+
 /* A reply is to be written: it says nothing that Graph knows to be false. */
 void oracle_reply(const struct world *w, const struct world_command *command);
 

@@ -335,6 +335,33 @@ static void a_success_that_names_no_operation_is_unknown(void **state)
 	expect_status(w, 0, "unknown");
 }
 
+static void an_operation_that_is_accepted_is_told_once_to_who_follows_it(void **state)
+{
+	struct world *w = *state;
+
+	w->policy.follow_operations = true;
+	world_command(w, 0, "call-a", "ann");
+	world_command(w, 1, "call-a", "bob");
+	world_elapse(w, 20);
+	world_answer(w, 200, NULL, "{\"id\":\"op-1\",\"status\":\"Running\"}");
+	assert_int_equal(w->n_follows, 1);
+	assert_ptr_equal(strstr(w->followed, "call-a {\"id\":\"op-1\","), w->followed);
+	world_command(w, 2, "call-b", "carl");
+	world_elapse(w, 20);
+	world_refuse(w, 400, "BadRequest");
+	assert_int_equal(w->n_follows, 1);
+}
+
+static void nobody_is_told_of_operations_who_does_not_follow_them(void **state)
+{
+	struct world *w = *state;
+
+	send(w, 0, "call-a", "ann");
+	world_accept(w);
+	expect_status(w, 0, "accepted");
+	assert_int_equal(w->n_follows, 0);
+}
+
 static void a_command_expires_while_it_waits_for_its_rate(void **state)
 {
 	struct world *w = *state;
@@ -406,6 +433,8 @@ int main(void)
 		WORLD_TEST(on_unknown_resend_is_reported_after_the_second_time),
 		WORLD_TEST(what_may_have_been_sent_is_not_said_to_have_failed_later),
 		WORLD_TEST(a_success_that_names_no_operation_is_unknown),
+		WORLD_TEST(an_operation_that_is_accepted_is_told_once_to_who_follows_it),
+		WORLD_TEST(nobody_is_told_of_operations_who_does_not_follow_them),
 		WORLD_TEST(a_command_expires_while_it_waits_for_its_rate),
 		WORLD_TEST(a_command_expires_while_its_call_is_held),
 		WORLD_TEST(a_command_that_is_over_when_it_comes_is_not_sent),

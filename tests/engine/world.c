@@ -243,6 +243,7 @@ void world_step(struct world *w, struct event event)
 	take_trace(w, f);
 	take_posts(w, f);
 	take_looks(w, f);
+	oracle_follows(w, f);
 	take_marks(w, f);
 	take_writes(w, f);
 	for (size_t i = 0; i < f->n_alarms; i++)

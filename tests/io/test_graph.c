@@ -51,7 +51,7 @@ struct world {
 	instant_t sent_at;
 	bool inside;    /* graph_invite() or graph_look() */
 	bool is_closed; /* The gate */
-	unsigned gates, looks;
+	unsigned gates, looks, polls;
 };
 
 static const struct hostile_step *next_step(void *owner, const struct hostile_turn *turn)
@@ -99,6 +99,14 @@ static void on_evidence(void *owner, uint64_t id, const struct answer *answer)
 	on_answer(owner, id, answer);
 }
 
+static void on_polled(void *owner, uint64_t id, const struct answer *answer)
+{
+	struct world *w = owner;
+
+	w->polls++;
+	on_answer(owner, id, answer);
+}
+
 static bool on_gate(void *owner)
 {
 	struct world *w = owner;
@@ -120,7 +128,11 @@ static void world_open(struct world *w, const struct hostile_step *steps, size_t
 	};
 	struct graph_options options = { .timeout = duration_ms(20000) };
 	const struct graph_callbacks callbacks = {
-		.owner = w, .answered = on_answer, .evidence = on_evidence, .may_send = on_gate
+		.owner = w,
+		.answered = on_answer,
+		.evidence = on_evidence,
+		.polled = on_polled,
+		.may_send = on_gate,
 	};
 	char url[64];
 
@@ -435,18 +447,20 @@ static void look(struct world *w, uint64_t id, enum look_kind kind)
 {
 	const struct effect_look question = { .look_id = id,
 		                              .kind = kind,
-		                              .call_id = bytes_of("call~1") };
+		                              .call_id = bytes_of("call~1"),
+		                              .operation_id = bytes_of("op-1") };
 
 	w->inside = true;
 	graph_look(w->graph, &question);
 	w->inside = false;
 }
 
-static void asks_for_the_operations_and_the_participants_of_a_call(void **state)
+static void asks_for_operations_and_participants_of_a_call(void **state)
 {
 	static const char *const lines[] = {
 		[LOOK_OPERATIONS] = "GET /communications/calls/call~1/operations HTTP/1.1\r\n",
 		[LOOK_ROSTER] = "GET /communications/calls/call~1/participants HTTP/1.1\r\n",
+		[LOOK_OPERATION] = "GET /communications/calls/call~1/operations/op-1 HTTP/1.1\r\n",
 	};
 	struct hostile_step steps[] = { { .text = TOKEN_TEXT }, { .text = INVITE_TEXT } };
 	struct world w;
@@ -454,7 +468,7 @@ static void asks_for_the_operations_and_the_participants_of_a_call(void **state)
 	(void)state;
 	world_open(&w, steps, 2);
 	w.is_closed = true; /* Asking changes nothing: it needs no leave */
-	for (enum look_kind kind = LOOK_OPERATIONS; kind <= LOOK_ROSTER; kind++) {
+	for (enum look_kind kind = LOOK_OPERATIONS; kind <= LOOK_OPERATION; kind++) {
 		look(&w, 5 + (uint64_t)kind, kind);
 		wait_for_answer(&w);
 		assert_ptr_equal(strstr(w.head, lines[kind]), w.head);
@@ -464,6 +478,7 @@ static void asks_for_the_operations_and_the_participants_of_a_call(void **state)
 		assert_int_equal(w.status, 200);
 	}
 	assert_int_equal(w.looks, 2);
+	assert_int_equal(w.polls, 1);
 	assert_int_equal(w.gates, 0);
 	world_close(&w);
 }
@@ -504,7 +519,7 @@ int main(void)
 		cmocka_unit_test(counts_a_lost_answer_as_sent),
 		cmocka_unit_test(knows_what_was_not_sent),
 		cmocka_unit_test(answers_later_what_cannot_be_started),
-		cmocka_unit_test(asks_for_the_operations_and_the_participants_of_a_call),
+		cmocka_unit_test(asks_for_operations_and_participants_of_a_call),
 		cmocka_unit_test(sends_nothing_when_the_gate_is_closed),
 		cmocka_unit_test(sends_nothing_that_has_expired),
 		cmocka_unit_test(ends_in_silence_with_invites_in_every_state),

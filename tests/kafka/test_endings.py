@@ -1,4 +1,5 @@
-"""How invites end: what a bot forwards of Graph's notifications becomes outcomes."""
+"""How invites end: what a bot forwards of Graph's notifications, or Graph says when it is asked,
+becomes outcomes."""
 
 import types
 import uuid
@@ -201,3 +202,97 @@ def test_outcomes_that_cannot_be_written_hold_their_place(pipeline, ends):
         assert worker.stop() == 0
     finally:
         reader.close()
+
+
+POLLS = {"outcomes": {"poll": True, "poll_interval": "200ms", "poll_rate": 100}}
+
+
+def polling(pipeline, ends, **outcomes_options):
+    """A worker that asks and is told nothing."""
+    return pipeline.worker(
+        topics={**ends.topics, "notifications": None}, batch={"window": 0},
+        outcomes={**POLLS["outcomes"], **outcomes_options},
+    )
+
+
+def polls(worker):
+    """How many operations ended in which way for the polling."""
+    name = 'invite_worker_polls_total{result="%s"}'
+    samples = worker.metrics()
+    return {result: samples[name % result] for result in ("ended", "gone", "left")}
+
+
+def questions(pipeline):
+    return [line for line in pipeline.graph.journal() if line["route"] == "operation"]
+
+
+def test_operations_are_asked_for_until_they_end(pipeline, ends):
+    worker = polling(pipeline, ends).start()
+    pipeline.graph.set(complete_after_ms=1000)
+    good, bad = calls(2)
+    (first,), _ = invite(pipeline, command(good, "u", commandId="good"))
+    told = outcomes(ends, 1)
+    (operation,) = first["operations"]
+    outcome = told[operation["id"]]
+    assert (outcome["callId"], outcome["status"], outcome["source"]) == (good, "completed", "poll")
+    assert outcome["clientContext"] == operation["clientContext"]
+    assert outcome["commands"] == [place(first)]
+    asked = questions(pipeline)
+    assert len(asked) >= 2
+    where = operation["location"].split("/v1.0")[1]
+    assert {line["path"] for line in asked} == {f"/v1.0{where}"}
+    assert all(line["bearer_ok"] for line in asked)
+    pipeline.graph.set(complete_after_ms=0, operations_fail=True)  # Its answer says so already
+    pipeline.commands.send(command(bad, "v", commandId="bad"))
+    pipeline.commands.flush()
+    failed = outcomes(ends, 2)[pipeline.replies.replies(2)[1]["operations"][0]["id"]]
+    assert (failed["callId"], failed["status"]) == (bad, "failed")
+    assert failed["resultInfo"]["code"] == 412
+    worker.process.wait_for(lambda: polls(worker)["ended"] == 2, 30, "both are counted")
+    assert worker.metrics()["invite_worker_operations_followed"] == 0
+    assert worker.stop() == 0
+
+
+def test_operations_that_are_gone_or_take_too_long_are_left(pipeline, ends):
+    worker = polling(pipeline, ends, poll_for="1s").start()
+    one, two = calls(2)
+    invite(pipeline, command(one, "u", commandId="1"))
+    worker.process.wait_for(lambda: polls(worker)["left"] == 1, 30, "it takes too long")
+    pipeline.graph.set(operations_gone=True)
+    pipeline.commands.send(command(two, "v", commandId="2"))
+    pipeline.commands.flush()
+    worker.process.wait_for(lambda: polls(worker)["gone"] == 1, 30, "it is gone")
+    count = len(questions(pipeline))
+    assert polls(worker) == {"ended": 0, "gone": 1, "left": 1}
+    assert ends.reader.poll(1) == [] and len(questions(pipeline)) == count
+
+
+def test_throttled_questions_are_asked_later_and_hold_no_invite(pipeline, ends):
+    pipeline.graph.set(complete_after_ms=100)
+    pipeline.graph.set_rules({"on": "operation", "status": 429, "retry_after": "1.5", "count": 1})
+    worker = polling(pipeline, ends).start()
+    one, two = calls(2)
+    invite(pipeline, command(one, "u", commandId="1"))
+    worker.process.wait_for(lambda: questions(pipeline), 30, "it was asked")
+    pipeline.commands.send(command(two, "v", commandId="2"))
+    pipeline.commands.flush()
+    assert set(outcomes(ends, 2))
+    held, again, *_ = questions(pipeline)
+    assert held["status"] == 429 and again["at_us"] - held["ended_us"] >= 1_490_000
+    (second,) = [effect for effect in pipeline.graph.effects() if effect["call"] == two]
+    assert second["status"] == 200
+    assert worker.stop() == 0
+
+
+def test_both_sources_tell_of_one_operation_with_one_id(pipeline, ends):
+    worker = ends.worker(**POLLS).start()
+    pipeline.graph.set(complete_after_ms=100)
+    (call,) = calls(1)
+    _, (effect,) = invite(pipeline, command(call, "u", commandId="1"))
+    ends.bot.forward(call, ended(effect))
+    ends.bot.flush()
+    told = ends.reader.replies(2)
+    assert {outcome["source"] for outcome in told} == {"poll", "notification"}
+    assert len({outcome["outcomeId"] for outcome in told}) == 1
+    assert told[0] == {**told[1], "source": told[0]["source"]}
+    assert worker.stop() == 0

@@ -35,6 +35,7 @@ void effects_close(struct effects *f)
 	free(f->alarms);
 	free(f->touches);
 	free(f->looks);
+	free(f->follows);
 	free(f->alerts);
 	free(f->fetches);
 	free(f->quiet);
@@ -50,6 +51,7 @@ void effects_clear(struct effects *f)
 	f->n_alarms = 0;
 	f->n_touches = 0;
 	f->n_looks = 0;
+	f->n_follows = 0;
 	f->n_alerts = 0;
 	f->n_fetches = 0;
 	f->n_quiet = 0;
@@ -151,6 +153,12 @@ void effects_look(struct effects *f, const struct effect_look *look)
 {
 	GROW_OR_RETURN(f, looks, );
 	f->looks[f->n_looks++] = *look;
+}
+
+void effects_follow(struct effects *f, const struct effect_follow *follow)
+{
+	GROW_OR_RETURN(f, follows, );
+	f->follows[f->n_follows++] = *follow;
 }
 
 void effects_alert(struct effects *f, const struct effect_alert *alert)

@@ -88,6 +88,15 @@ static void count_split(struct answered *a, bool accepted)
 	}
 }
 
+static void follow(struct answered *a)
+{
+	struct effect_follow follow = { .tenant = a->call->tenant,
+		                        .json = buffer_bytes(&a->e->operation) };
+
+	snprintf(follow.call_id, sizeof(follow.call_id), "%s", a->call->id);
+	effects_follow(&a->e->effects, &follow);
+}
+
 static void on_accepted(struct answered *a)
 {
 	const struct batch *batch = &a->invite->batch;
@@ -106,6 +115,8 @@ static void on_accepted(struct answered *a)
 		decide(&batch->items[i], STATUS_ACCEPTED, operation, -1);
 	}
 	metrics_add(a->e->metrics, METRIC_participants_sent, (int64_t)batch->n);
+	if (a->e->policy->follow_operations)
+		follow(a);
 }
 
 /* Answers to requests that were on their way when the application's hold began say nothing new. */

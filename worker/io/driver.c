@@ -14,7 +14,6 @@
 
 #include <inttypes.h>
 #include <stdlib.h>
-#include <time.h>
 
 enum driver_state {
 	DRIVER_RUNNING,
@@ -39,6 +38,7 @@ struct driver {
 	struct http *http;
 	struct tokens *tokens;
 	struct graph *graph;
+	struct polls *polls; /* NULL: not wanted */
 	struct delivery *delivery;
 	struct owned owned;
 	uv_timer_t deadline; /* Of a drain or a revocation */
@@ -148,6 +148,8 @@ static void perform(struct driver *d, const struct effects *f, instant_t now)
 		perform_write(d, f->writes[i]);
 	for (size_t i = 0; i < f->n_looks; i++)
 		graph_look(d->graph, &f->looks[i]);
+	for (size_t i = 0; d->polls && i < f->n_follows; i++)
+		polls_follow(d->polls, d->graph, &f->follows[i]);
 	for (size_t i = 0; i < f->n_touches; i++)
 		delivery_touch(d->delivery, f->touches[i]);
 	perform_alarms(d, f, now);
@@ -207,6 +209,13 @@ static void on_evidence(void *owner, uint64_t look_id, const struct answer *answ
 {
 	feed(owner, &(struct event){ .type = EVENT_EVIDENCE,
 	                             .evidence = { .look_id = look_id, .answer = answer } });
+}
+
+static void on_polled(void *owner, uint64_t look_id, const struct answer *answer)
+{
+	struct driver *d = owner;
+
+	polls_answered(d->polls, look_id, answer);
 }
 
 static bool on_may_send(void *owner)
@@ -378,6 +387,10 @@ static void close_rest(struct driver *d)
 {
 	if (d->graph)
 		graph_close(d->graph);
+	if (d->polls) {
+		d->open_parts++;
+		polls_close(d->polls, on_part_closed, d);
+	}
 	if (d->tokens) {
 		d->open_parts++;
 		tokens_close(d->tokens, on_part_closed, d);
@@ -471,10 +484,11 @@ void driver_stop(struct driver *d)
 static bool make_graph(struct driver *d, struct err *err)
 {
 	const struct driver_options *o = &d->options;
-	const struct graph_callbacks callbacks = {
-		.owner = d, .answered = on_answer, .evidence = on_evidence, .may_send = on_may_send
-	};
-
+	const struct graph_callbacks callbacks = { .owner = d,
+		                                   .answered = on_answer,
+		                                   .evidence = on_evidence,
+		                                   .polled = on_polled,
+		                                   .may_send = on_may_send };
 	struct tokens_base base = { .loop = d->loop, .log = d->log, .metrics = d->metrics };
 
 	d->http = http_new(d->loop, &o->http, err);
@@ -486,6 +500,16 @@ static bool make_graph(struct driver *d, struct err *err)
 		return false;
 	d->graph = graph_new(d->http, d->tokens, d->loop, &o->graph, &callbacks, err);
 	return d->graph;
+}
+
+static bool make_polls(struct driver *d, struct err *err)
+{
+	const struct polls_callbacks callbacks = { .owner = d, .fatal = on_fatal };
+
+	if (!d->options.polls.is_wanted)
+		return true;
+	d->polls = polls_new(d->loop, &d->options.polls, &callbacks, d->log, d->metrics, err);
+	return d->polls;
 }
 
 static bool make_delivery(struct driver *d, struct err *err)
@@ -517,7 +541,7 @@ static bool make_parts(struct driver *d, struct err *err)
 		err_set(err, "no memory");
 		return false;
 	}
-	return make_graph(d, err) && make_delivery(d, err);
+	return make_graph(d, err) && make_polls(d, err) && make_delivery(d, err);
 }
 
 struct driver *driver_new(uv_loop_t *loop, const struct driver_options *options,

@@ -20,13 +20,14 @@
 
 enum graph_state { GRAPH_OPEN = 1, GRAPH_CLOSING };
 
-enum pending_kind { PENDING_INVITE, PENDING_OPERATIONS, PENDING_ROSTER };
+enum pending_kind { PENDING_INVITE, PENDING_OPERATIONS, PENDING_ROSTER, PENDING_OPERATION };
 
 /* What each kind asks the call for. */
 static const char *const resources[] = {
 	[PENDING_INVITE] = "/participants/invite",
 	[PENDING_OPERATIONS] = "/operations",
 	[PENDING_ROSTER] = "/participants",
+	[PENDING_OPERATION] = "/operations/", /* And its id */
 };
 
 /* An invite, or a look, without an answer. */
@@ -35,7 +36,8 @@ struct pending {
 	struct graph *graph;
 	uint64_t id;
 	enum pending_kind kind;
-	struct token *token;   /* Of its tenant; borrowed */
+	struct token *token; /* Of its tenant; borrowed */
+	struct buffer operation_id;
 	struct buffer call_id; /* These three are kept while there is no token */
 	struct buffer client_request_id;
 	struct buffer body;
@@ -65,6 +67,7 @@ struct graph {
 
 static void pending_free(struct pending *p)
 {
+	buffer_close(&p->operation_id);
 	buffer_close(&p->call_id);
 	buffer_close(&p->client_request_id);
 	buffer_close(&p->body);
@@ -82,6 +85,7 @@ static struct pending *pending_take(struct graph *g)
 	} else {
 		p = calloc(1, sizeof(*p));
 		CHECK(p);
+		buffer_init(&p->operation_id, MAX_CALL_ID);
 		buffer_init(&p->call_id, MAX_CALL_ID);
 		buffer_init(&p->client_request_id, MAX_REQUEST_ID);
 		buffer_init(&p->body, MAX_BODY_SIZE);
@@ -98,6 +102,7 @@ static void pending_put(struct graph *g, struct pending *p)
 		pending_free(p);
 		return;
 	}
+	buffer_clear(&p->operation_id);
 	buffer_clear(&p->call_id);
 	buffer_clear(&p->client_request_id);
 	buffer_clear(&p->body);
@@ -116,10 +121,12 @@ static void pending_answer(struct pending *p, const struct answer *answer)
 
 	if (p->kind == PENDING_INVITE)
 		FAILPOINT(post_after_answer);
-	else
+	else if (p->kind != PENDING_OPERATION)
 		FAILPOINT(takeover_after_look);
 	if (g->state == GRAPH_OPEN && p->kind == PENDING_INVITE)
 		cb->answered(cb->owner, p->id, answer);
+	else if (g->state == GRAPH_OPEN && p->kind == PENDING_OPERATION)
+		cb->polled(cb->owner, p->id, answer);
 	else if (g->state == GRAPH_OPEN)
 		cb->evidence(cb->owner, p->id, answer);
 	pending_put(g, p);
@@ -190,7 +197,7 @@ static void on_answered(void *owner, const struct http_response *response)
 }
 
 /* The core has validated the id; here stands the last guard of the path. */
-static bool call_id_is_plain(struct bytes id)
+static bool id_is_plain(struct bytes id)
 {
 	for (size_t i = 0; i < id.size; i++) {
 		unsigned char c = (unsigned char)id.data[i];
@@ -212,12 +219,13 @@ static bool on_gate(void *owner)
 	return !p->is_withheld;
 }
 
-static const char *graph_url(struct graph *g, struct bytes call_id, enum pending_kind kind)
+static const char *graph_url(struct graph *g, struct bytes call_id, const struct pending *p)
 {
 	buffer_truncate(&g->url, g->root_size);
 	buffer_append_text(&g->url, "/communications/calls/");
 	buffer_append_bytes(&g->url, call_id);
-	buffer_append_text(&g->url, resources[kind]);
+	buffer_append_text(&g->url, resources[p->kind]);
+	buffer_append_bytes(&g->url, buffer_bytes(&p->operation_id));
 	CHECK(buffer_ok(&g->url));
 	return g->url.data;
 }
@@ -227,7 +235,7 @@ static void pending_send(struct pending *p, const struct graph_invite *invite, c
 	struct graph *g = p->graph;
 	struct http_request request = {
 		.method = p->kind == PENDING_INVITE ? HTTP_POST : HTTP_GET,
-		.url = graph_url(g, invite->call_id, p->kind),
+		.url = graph_url(g, invite->call_id, p),
 		.headers = { { .name = "Authorization", .value = bytes_of(bearer) },
 		             { .name = "Accept", .value = bytes_of("application/json") },
 		             { .name = "client-request-id", .value = invite->client_request_id } },
@@ -243,7 +251,7 @@ static void pending_send(struct pending *p, const struct graph_invite *invite, c
 
 	if (p->kind == PENDING_INVITE)
 		FAILPOINT(post_before_start);
-	else
+	else if (p->kind != PENDING_OPERATION)
 		FAILPOINT(takeover_before_look);
 	buffer_append_text(&p->bearer, bearer);
 	p->sent_at = clock_now();
@@ -318,18 +326,21 @@ struct graph *graph_new(struct http *http, struct tokens *tokens, uv_loop_t *loo
 	return g;
 }
 
+/* 'operation_id' is empty but for PENDING_OPERATION. */
 static void graph_begin(struct graph *graph, enum pending_kind kind,
-                        const struct graph_invite *invite)
+                        const struct graph_invite *invite, struct bytes operation_id)
 {
 	struct pending *p;
 	const char *bearer;
 
 	CHECK(graph->state == GRAPH_OPEN);
-	CHECK(call_id_is_plain(invite->call_id));
+	CHECK(id_is_plain(invite->call_id));
+	CHECK(kind != PENDING_OPERATION || id_is_plain(operation_id));
 	p = pending_take(graph);
 	p->id = invite->id;
 	p->kind = kind;
 	p->expires_at = invite->expires_at;
+	buffer_append_bytes(&p->operation_id, operation_id);
 	p->token = tokens_get(graph->tokens, invite->tenant);
 	bearer = token_peek(p->token);
 	if (bearer)
@@ -340,17 +351,22 @@ static void graph_begin(struct graph *graph, enum pending_kind kind,
 
 void graph_invite(struct graph *graph, const struct graph_invite *invite)
 {
-	graph_begin(graph, PENDING_INVITE, invite);
+	graph_begin(graph, PENDING_INVITE, invite, bytes_of(""));
 }
 
 void graph_look(struct graph *graph, const struct effect_look *look)
 {
+	static const enum pending_kind kinds[] = {
+		[LOOK_OPERATIONS] = PENDING_OPERATIONS,
+		[LOOK_ROSTER] = PENDING_ROSTER,
+		[LOOK_OPERATION] = PENDING_OPERATION,
+	};
 	const struct graph_invite question = { .id = look->look_id,
 		                               .tenant = look->tenant,
 		                               .call_id = look->call_id };
 
-	graph_begin(graph, look->kind == LOOK_ROSTER ? PENDING_ROSTER : PENDING_OPERATIONS,
-	            &question);
+	graph_begin(graph, kinds[look->kind], &question,
+	            look->kind == LOOK_OPERATION ? look->operation_id : bytes_of(""));
 }
 
 static void on_closed(uv_handle_t *handle)

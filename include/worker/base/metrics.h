@@ -46,6 +46,13 @@
 	METRIC(notifications_read, COUNTER, "notification_records_total", "result=\"read\"",       \
 	       "Records of the notifications topic; junk: look at what forwards them.")            \
 	METRIC(notifications_junk, COUNTER, "notification_records_total", "result=\"junk\"", "")   \
+	METRIC(operations_followed, GAUGE, "operations_followed", "",                              \
+	       "Operations asked for until they end.")                                             \
+	METRIC(                                                                                    \
+	    polls_ended, COUNTER, "polls_total", "result=\"ended\"",                               \
+	    "Operations asked for, by how that ended; gone or left: their outcome is not told.")   \
+	METRIC(polls_gone, COUNTER, "polls_total", "result=\"gone\"", "")                          \
+	METRIC(polls_left, COUNTER, "polls_total", "result=\"left\"", "")                          \
 	METRIC(outcomes_completed, COUNTER, "outcomes_total", "status=\"completed\"",              \
 	       "Outcomes stored, by how the operation ended; look when failed grows.")             \
 	METRIC(outcomes_failed, COUNTER, "outcomes_total", "status=\"failed\"", "")                \

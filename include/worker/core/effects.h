@@ -7,6 +7,7 @@
 #include "worker/base/buffer.h"
 #include "worker/base/instant.h"
 #include "worker/base/random.h"
+#include "worker/core/identity.h"
 #include "worker/core/map.h"
 #include "worker/core/record.h"
 
@@ -48,14 +49,26 @@ struct effect_fetch {
 	bool paused;
 };
 
-enum look_kind { LOOK_OPERATIONS, LOOK_ROSTER };
+enum look_kind {
+	LOOK_OPERATIONS,
+	LOOK_ROSTER,
+	LOOK_OPERATION /* One of them: only poll.h asks for that */
+};
 
 /* Ask Graph what it knows of a call; answered by EVENT_EVIDENCE. */
 struct effect_look {
 	uint64_t look_id;
 	enum look_kind kind;
 	uint32_t tenant;
-	struct bytes call_id; /* Borrowed from the call */
+	struct bytes call_id;      /* Borrowed from the call */
+	struct bytes operation_id; /* LOOK_OPERATION */
+};
+
+/* Graph has accepted an operation: whoever wants to know how it ends may ask for it. */
+struct effect_follow {
+	uint32_t tenant;
+	char call_id[IDENTITY_CALL_ID_MAX + 1];
+	struct bytes json; /* The operation object of the reply */
 };
 
 /* An invite asks for leave to be sent; answered by EVENT_MARKED. */
@@ -84,6 +97,8 @@ struct effects {
 	size_t n_touches, touches_capacity;
 	struct effect_look *looks;
 	size_t n_looks, looks_capacity;
+	struct effect_follow *follows; /* None unless policy.follow_operations */
+	size_t n_follows, follows_capacity;
 	struct effect_alert *alerts;
 	size_t n_alerts, alerts_capacity;
 	struct effect_fetch *fetches;
@@ -104,6 +119,7 @@ void effects_clear(struct effects *f);
  * empty, or NULL. */
 void effects_mark(struct effects *f, uint64_t invite_id, int32_t partition);
 void effects_look(struct effects *f, const struct effect_look *look);
+void effects_follow(struct effects *f, const struct effect_follow *follow);
 void effects_alert(struct effects *f, const struct effect_alert *alert);
 struct effect_post *effects_post(struct effects *f);
 struct effect_write *effects_write(struct effects *f);

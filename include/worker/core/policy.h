@@ -56,6 +56,7 @@ struct policy {
 	duration_t max_hold;     /* A command that would be held longer fails */
 	uint32_t max_attempts;   /* So many requests for nothing in a row, and a command fails */
 	bool exactly_once;       /* What the map says was begun is not sent again */
+	bool follow_operations;  /* Tell of each operation that Graph accepts */
 	bool look_at_operations; /* Look for evidence of what may have been sent: better … */
 	bool look_at_roster;     /* … and worse */
 	enum bad_map on_bad_map;

@@ -13,6 +13,7 @@
 #include "worker/io/delivery.h"
 #include "worker/io/graph.h"
 #include "worker/io/http.h"
+#include "worker/io/polls.h"
 #include "worker/io/tokens.h"
 
 struct driver;
@@ -23,6 +24,7 @@ struct driver_options {
 	struct http_options http;
 	struct token_options token; /* Of every tenant; the policy names them */
 	struct graph_options graph;
+	struct polls_options polls;
 	duration_t drain_timeout; /* What is in hand may take so long to end */
 };
 

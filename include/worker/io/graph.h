@@ -20,8 +20,10 @@ struct graph_callbacks {
 	/* Exactly once for each graph_invite(), never from inside it; 'answer' is borrowed for the
 	 * call. */
 	void (*answered)(void *owner, uint64_t invite_id, const struct answer *answer);
-	/* Likewise for each graph_look(). */
+	/* Likewise for each graph_look(), but for those of LOOK_OPERATION. */
 	void (*evidence)(void *owner, uint64_t look_id, const struct answer *answer);
+	/* Likewise for those. */
+	void (*polled)(void *owner, uint64_t look_id, const struct answer *answer);
 	/* Asked in the last microseconds before the body of an invite leaves: false, and it is not
 	 * sent and answered as ANSWER_NOT_SENT, as it is when it has expired. NULL: always. Must
 	 * not call any graph_… function. */
@@ -47,7 +49,7 @@ struct graph *graph_new(struct http *http, struct tokens *tokens, uv_loop_t *loo
  * fetches a new one. 'sent_at' in the answer is a time of clock_now(). */
 void graph_invite(struct graph *graph, const struct graph_invite *invite);
 
-/* Ask for the operations or the participants of a call. */
+/* Ask for the operations or the participants of a call, or for one of its operations. */
 void graph_look(struct graph *graph, const struct effect_look *look);
 
 /* End all invites and looks without a callback, then release everything; the memory returns with a
