@@ -37,8 +37,8 @@ def busy_seconds():
 
 
 class Samples:
-    """`processes`: pids by role. Values are of one moment; between two moments they are on a
-    line."""
+    """`processes`: lists of pids by role. Values are of one moment; between two moments they are
+    on a line."""
 
     def __init__(self, processes, memory_of):
         self.processes = processes
@@ -46,9 +46,9 @@ class Samples:
         self.times, self.rows = [], []
 
     def take(self):
-        row = {role: cpu_seconds(pid) for role, pid in self.processes.items()}
+        row = {role: sum(map(cpu_seconds, pids)) for role, pids in self.processes.items()}
         row["busy"], row["stolen"] = busy_seconds()
-        row["rss"] = rss_mib(self.processes[self.memory_of])
+        row["rss"] = sum(map(rss_mib, self.processes[self.memory_of]))
         self.times.append(time.time())
         self.rows.append(row)
 

@@ -39,9 +39,16 @@ class System:
     """One program; `start` makes a new process each time."""
 
     name = None
+    members = 1  # Of the consumer group
 
     def __init__(self):
         self.process = None
+
+    def is_built(self):
+        return True
+
+    def prepare(self):
+        """Build what it needs; NotBuilt of peers.py when that cannot be."""
 
     @property
     def pid(self):
@@ -123,13 +130,3 @@ class Floor(System):
             scene.topics["replies"], scene.group, scene.graph_url, scene.token,
             scene.in_flight, *([scene.ca] if scene.ca else []),
         ]
-
-
-def make(name):
-    """The system of this name."""
-    kinds = {
-        "worker-at-least-once": lambda: WorkerSystem("at-least-once"),
-        "worker-exactly-once": lambda: WorkerSystem("exactly-once"),
-        "floor": Floor,
-    }
-    return kinds[name]()

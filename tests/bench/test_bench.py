@@ -27,12 +27,22 @@ def test_a_quick_run_answers_every_command_once_and_reports_sane_figures(tmp_pat
             assert 50 < figures["throughput"] < 1e6
             assert 0.1 < figures["cpuMicrosPerInvite"] < 10_000
             assert 4 < figures["rssMiB"] <= figures["peakRssMiB"] + 1 < 2_000
-    assert "| b | floor |" in path.with_suffix(".md").read_text(encoding="utf-8")
+    for figures in measured["e"].values():
+        latency = figures["latencyMs"]
+        assert 0 <= latency["p50"] <= latency["p99"] <= latency["p999"] < 30_000
+    tables = path.with_suffix(".md").read_text(encoding="utf-8")
+    assert "| b | floor |" in tables and "| e | floor |" in tables
+    plots = {plot.name for plot in (tmp_path / "plots").iterdir()}
+    assert plots == {"throughput.svg", "cpu.svg", "memory.svg", "latency-e.svg"}
 
 
 def test_medians_and_spreads_are_of_all_runs():
     runs = [
-        {"throughput": value, "latencyMs": {"p50": value, "p99": 9.0, "p999": 9.0}}
+        {
+            "throughput": value,
+            "latencyMs": {"p50": value, "p99": 9.0, "p999": 9.0},
+            "distribution": [[0.5, value], [0.99, 9.0]],
+        }
         for value in (30.0, 10.0, 20.0)
     ]
     summary = report.summary(runs)

@@ -8,11 +8,11 @@ import dataclasses
 WORKERS = ("worker-at-least-once", "worker-exactly-once")
 PEERS = ("parallel-consumer", "bento")
 FLOOR = ("floor",)
-ALL = WORKERS + FLOOR
+ALL = WORKERS + PEERS + FLOOR
 
 BACKLOG = "backlog"  # All commands wait; the program takes them as fast as it can
 PACED = "paced"  # Commands come at their times, whatever the program does
-THROTTLED = "throttled"  # All commands wait while Graph takes none, and then it takes all
+THROTTLED = "throttled"  # Graph takes none for a while, and then it takes all
 
 
 @dataclasses.dataclass(frozen=True)
@@ -22,7 +22,7 @@ class Workload:
     kind: str = BACKLOG
     systems: tuple = ALL
     rounds: int = 5  # At most so many
-    count: int = 100_000  # Commands in all, of which the first are for warming up
+    count: int = 80_000  # Commands that wait at first; of a pace: that warm up
     calls: int = 5_000
     zipf: float = 0.0
     partitions: int = 8
@@ -42,20 +42,37 @@ class Workload:
 
 
 WORKLOADS = (
-    Workload("a", "unbatched, 5,000 calls, Graph takes 20 ms, 256 in flight"),
-    Workload("b", "unbatched, 5,000 calls, Graph takes no time, 256 in flight", graph_ms=0),
+    Workload("a", "5,000 calls, one request each command, Graph takes 20 ms, 256 in flight"),
+    Workload("a-backlog", "as a, with 200,000 commands waiting at first", count=200_000, rounds=1,
+             systems=WORKERS + FLOOR),
+    Workload("b", "as a, but Graph takes no time", graph_ms=0),
+    Workload("b-zipf", "as b, with calls of very different size (Zipf, exponent 0.8)", graph_ms=0,
+             zipf=0.8, count=50_000, rounds=1),
+    Workload("c", "100 hot calls, Graph takes 20 ms, up to 5 commands in one request",
+             calls=100, batch=5, count=50_000, rounds=2),
+    Workload("d", "1,000 commands for one call at 10 requests a second", systems=WORKERS,
+             calls=1, count=1_000, batch=5, call_rate=10, rounds=1),
+    Workload("e", "open loop, 500 commands a second, Graph takes 20 ms", kind=PACED, pace=500,
+             seconds=10, count=15_000, rounds=2),
+    Workload("e-5000", "open loop, 5,000 commands a second, Graph takes 20 ms", kind=PACED,
+             pace=5_000, seconds=8, count=15_000, rounds=2),
+    Workload("f", "commands for 100,000 calls wait until Graph takes them", kind=THROTTLED,
+             systems=WORKERS, count=1_000_000, calls=100_000, partitions=16, batch=5, rounds=1),
+    Workload("g", "as a, over TLS and HTTP/2", tls=True, count=50_000, rounds=1),
 )
 
 # A sanity run: enough to see that all parts work together, and too little to measure anything.
 QUICK = {
-    "a": {"count": 4_000, "calls": 500},
     "b": {"count": 4_000, "calls": 500},
+    "e": {"count": 1_000, "calls": 500, "seconds": 1, "systems": WORKERS + FLOOR},
 }
 
 
-def choose(names, quick=False):
+def choose(names, quick=False, backlog=None):
     """The workloads of these names, all when there are none; KeyError names an unknown one."""
     known = {workload.name: workload for workload in WORKLOADS}
+    if backlog:
+        known["f"] = dataclasses.replace(known["f"], count=backlog)
     if quick:
         known = {name: dataclasses.replace(known[name], **less) for name, less in QUICK.items()}
     for name in names or ():

@@ -11,23 +11,24 @@ backend=127.0.0.1,{backend}
 private-key-file={key}
 certificate-file={cert}
 workers=1
-accesslog-file={log}
-accesslog-format="$request" $status
 errorlog-file=/dev/stderr
+"""
+ACCESS_LOG = """accesslog-file={log}
+accesslog-format="$request" $status
 """
 
 
 class Front:
-    """A running nghttpx at `port`, trusted by who trusts `ca`."""
+    """A running nghttpx at `port`, trusted by who trusts `ca`. Without `keeps_log` it is faster."""
 
-    def __init__(self, directory, backend_port):
+    def __init__(self, directory, backend_port, keeps_log=True):
         directory = pathlib.Path(directory)
         self.ca, cert, key = make_certificates(directory)
         self.port = free_port()
         self.log = directory / "access.log"
         config = directory / "nghttpx.conf"
         config.write_text(
-            CONFIGURATION.format(
+            (CONFIGURATION + (ACCESS_LOG if keeps_log else "")).format(
                 port=self.port, backend=backend_port, key=key, cert=cert, log=self.log
             )
         )
@@ -42,12 +43,14 @@ class Front:
     def url(self):
         return f"https://localhost:{self.port}"
 
-    def ports(self):
-        """The ports of the process and its children: it forks the one that serves."""
+    def pids(self):
+        """The process and its children: it forks the one that serves."""
         pid = self.process.pid
         with open(f"/proc/{pid}/task/{pid}/children", encoding="ascii") as children:
-            pids = [pid, *map(int, children.read().split())]
-        return {port for one in pids for port in listeners(one)}
+            return [pid, *map(int, children.read().split())]
+
+    def ports(self):
+        return {port for pid in self.pids() for port in listeners(pid)}
 
     def requests(self):
         """All that were answered so far: method, path, version, status."""
