@@ -83,6 +83,7 @@ static struct policy make_policy(const struct config *c)
 	policy.max_attempts = c->retry.max_attempts;
 	policy.settle = c->retry.settle;
 	policy.call_grace = c->retry.call_grace;
+	policy.call_over_memory = c->retry.call_over_memory;
 	policy.commands_per_partition = c->queue.commands_per_partition;
 	policy.offsets_per_partition = c->queue.offsets_per_partition;
 	policy.seed = (uint64_t)clock_now().us ^ (uint64_t)uv_os_getpid() << 32;

@@ -124,7 +124,9 @@
 	OPTION(retry, settle, DURATION, OPTIONAL, "20s", "0", "10m",                               \
 	       "Pause before a command of unknown outcome is sent again, if it asks for that.")    \
 	OPTION(retry, call_grace, DURATION, OPTIONAL, "2s", "0", "1m",                             \
-	       "How long a call that was never seen before may be unknown to Graph.")
+	       "How long a call that was never seen before may be unknown to Graph.")              \
+	OPTION(retry, call_over_memory, DURATION, OPTIONAL, "1m", "0", "1h",                       \
+	       "How long commands for a call that is over are answered without a request.")
 #define OPTIONS_queue(OPTION)                                                                      \
 	OPTION(queue, commands_per_partition, COUNT, OPTIONAL, "2000", "1", "100000",              \
 	       "Most commands of one partition without a reply.")                                  \

@@ -108,6 +108,7 @@ static void has_the_defaults_of_the_engine(void **state)
 	assert_int_equal(f->config->retry.max_attempts, policy.max_attempts);
 	assert_int_equal(f->config->retry.settle.us, policy.settle.us);
 	assert_int_equal(f->config->retry.call_grace.us, policy.call_grace.us);
+	assert_int_equal(f->config->retry.call_over_memory.us, policy.call_over_memory.us);
 	assert_int_equal(f->config->queue.commands_per_partition, policy.commands_per_partition);
 	assert_int_equal(f->config->queue.offsets_per_partition, policy.offsets_per_partition);
 	assert_int_equal(f->config->graph.max_in_flight, policy.max_in_flight);

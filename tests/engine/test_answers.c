@@ -7,8 +7,6 @@
 
 #include <cmocka.h>
 
-#define CALL_OVER "{\"error\":{\"code\":\"8522\",\"message\":\"Call not found.\"}}"
-
 /* Requests that were sent when the world has gone on for so long. */
 static size_t posts_after(struct world *w, int64_t ms)
 {
@@ -122,50 +120,6 @@ static void a_group_call_with_one_bad_identity_is_still_batched(void **state)
 	world_accept(w);
 	send(w, 1, "call-a", "carl dora");
 	EXPECT_REQUESTS(w, "bad bob", "bad", "bob", "carl dora");
-}
-
-static void a_call_that_is_over_fails_all_that_is_queued_for_it(void **state)
-{
-	struct world *w = *state;
-
-	send(w, 0, "call-a", "ann");
-	world_accept(w);
-	send(w, 1, "call-a", "ann");
-	send(w, 2, "call-a", "bob");
-	send(w, 3, "call-b", "carl");
-	world_answer(w, 404, NULL, CALL_OVER);
-	for (int64_t i = 1; i < 3; i++) {
-		expect_status(w, i, "failed");
-		expect_error(w, i, "call-over");
-	}
-	world_accept(w);
-	world_finish(w);
-	expect_all_done(w);
-}
-
-static void a_call_that_was_never_seen_gets_a_grace(void **state)
-{
-	struct world *w = *state;
-
-	send(w, 0, "call-a", "ann");
-	for (unsigned i = 1; i <= 4; i++) {
-		world_answer(w, 404, NULL, CALL_OVER);
-		assert_int_equal(posts_after(w, 500), i + 1);
-	}
-	assert_null(world_find(w, 0, 0)->reply);
-	world_answer(w, 404, NULL, CALL_OVER);
-	expect_error(w, 0, "call-over");
-}
-
-static void a_call_that_appears_within_its_grace_is_served(void **state)
-{
-	struct world *w = *state;
-
-	send(w, 0, "call-a", "ann");
-	world_answer(w, 404, NULL, CALL_OVER);
-	world_elapse(w, 500);
-	world_accept(w);
-	expect_status(w, 0, "accepted");
 }
 
 static void a_401_is_tried_again_once_at_once_and_then_holds_everything(void **state)
@@ -420,9 +374,6 @@ int main(void)
 		WORLD_TEST(a_conflict_is_not_split),
 		WORLD_TEST(a_call_that_takes_only_single_participants_is_remembered),
 		WORLD_TEST(a_group_call_with_one_bad_identity_is_still_batched),
-		WORLD_TEST(a_call_that_is_over_fails_all_that_is_queued_for_it),
-		WORLD_TEST(a_call_that_was_never_seen_gets_a_grace),
-		WORLD_TEST(a_call_that_appears_within_its_grace_is_served),
 		WORLD_TEST(a_401_is_tried_again_once_at_once_and_then_holds_everything),
 		WORLD_TEST(several_401_for_one_bad_token_count_once),
 		WORLD_TEST(a_misconfigured_application_holds_everything_and_fails_after_max_hold),

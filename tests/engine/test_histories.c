@@ -56,6 +56,8 @@ static struct policy random_policy(struct history *h)
 	policy.dead_letter_failed = chance(h, 30);
 	policy.look_at_operations = !chance(h, 10);
 	policy.look_at_roster = !chance(h, 20);
+	policy.call_over_memory = duration_ms((int64_t)below(h, 20000));
+	policy.verdicts = 1 + (uint32_t)below(h, 3);
 	policy.seed = random_next(&h->random);
 	return policy;
 }

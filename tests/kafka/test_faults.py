@@ -3,6 +3,7 @@
 import pytest
 
 from deliveries import BOTH
+from process import wait_until
 from witness import MICROSECONDS, by_id, command, sent_users, users
 
 
@@ -120,6 +121,21 @@ def test_a_call_that_is_over_fails_all_that_waits_for_it_and_nothing_else(pipeli
         assert (reply["status"], reply["error"]["code"]) == ("failed", "call-over")
     assert replies["0"]["error"]["graphCode"] == "8522"
     assert len(invites_of(pipeline, "over")) == 1
+
+
+def test_that_a_call_is_over_is_remembered_for_a_while_and_then_forgotten(pipeline):
+    pipeline.graph.set_rules({"call": "over", "status": 404, "code": "8522", "count": 1})
+    worker = pipeline.worker(retry={"call_grace": 0, "call_over_memory": "6s"}).start()
+    send(pipeline, command("over", "u-0", commandId="0"))
+    pipeline.replies.replies(1)
+    send(pipeline, command("over", "u-1", commandId="1"))
+    reply = by_id(pipeline.replies.replies(2))["1"]
+    assert (reply["status"], reply["error"]["code"]) == ("failed", "call-over")
+    assert (reply["attempts"], len(invites_of(pipeline, "over"))) == (0, 1)
+    assert worker.metrics()["invite_worker_commands_call_over_total"] == 1
+    wait_until(lambda: worker.metrics()["invite_worker_calls_over"] == 0, 30, "it is forgotten")
+    send(pipeline, command("over", "u-2", commandId="2"))
+    assert by_id(pipeline.replies.replies(3))["2"]["status"] == "accepted"
 
 
 def test_a_call_that_is_only_just_beginning_is_given_its_grace(pipeline):

@@ -6,6 +6,7 @@
 #include "worker/core/respond.h"
 #include "worker/core/scheduler.h"
 #include "worker/core/state.h"
+#include "worker/core/verdict.h"
 
 #include <stddef.h>
 #include <stdlib.h>
@@ -112,6 +113,7 @@ void call_free(struct engine *e, struct call *call)
 {
 	CHECK(!call->invite);
 	leave_ring(e, call);
+	verdict_forget(e, call);
 	for (struct job *job = call_first(call); job; job = call_first(call)) {
 		call_dequeue(call, job);
 		job->state = JOB_ABANDONED;
@@ -211,6 +213,17 @@ static bool is_held_too_long(const struct engine *e, const struct call *call, co
 	return instant_since(until, since).us > e->policy->max_hold.us;
 }
 
+static void end_over(struct engine *e, struct call *call, struct job *job)
+{
+	char message[OUTCOME_MESSAGE_SIZE];
+
+	trace(e, "%s: p%d@%lld is not sent, the call is over", call->id, job->partition->number,
+	      (long long)job->entry.offset);
+	verdict_explain(e, call, message);
+	metrics_add(e->metrics, METRIC_commands_call_over, 1);
+	respond_rest(e, job, STATUS_FAILED, REASON_CALL_OVER, message);
+}
+
 static void expire_job(struct engine *e, struct call *call, struct job *job)
 {
 	const struct command *command = job->command;
@@ -222,6 +235,8 @@ static void expire_job(struct engine *e, struct call *call, struct job *job)
 		      (long long)job->entry.offset);
 		respond_rest(e, job, STATUS_EXPIRED, REASON_EXPIRED,
 		             reason_meaning(REASON_EXPIRED));
+	} else if (verdict_is_over(e, call)) {
+		end_over(e, call, job);
 	} else if (is_held_too_long(e, call, job)) {
 		trace(e, "%s: p%d@%lld held too long, %s", call->id, job->partition->number,
 		      (long long)job->entry.offset, reason_code(call->hold_reason));
@@ -236,7 +251,8 @@ void call_expire(struct engine *e, struct call *call)
 {
 	struct job *job, *next;
 
-	if (call->next_expiry.us > e->wall.us && instant_is_never(call->held_since))
+	if (call->next_expiry.us > e->wall.us && instant_is_never(call->held_since) &&
+	    !verdict_is_over(e, call))
 		return;
 	call->next_expiry = NO_EXPIRY;
 	for (job = call_first(call); job; job = next) {
@@ -295,6 +311,7 @@ static void rest(struct engine *e, struct call *call)
 {
 	instant_t full = instant_max(limiter_full_at(&call->limiter, e->now), call->hold_until);
 
+	full = instant_max(full, call->over_until);
 	call->state = CALL_IDLE;
 	call_wait_for(e, call, WAIT_NONE);
 	if (instant_before(e->now, full))

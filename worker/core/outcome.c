@@ -49,7 +49,8 @@ static const struct rule rules[] = {
 	{ COMPLETE, 400, 400, NULL, false, OUTCOME_REFUSED, REASON_REFUSED, true,
 	  "a batch is sent again one by one" },
 	{ COMPLETE, 404, 404, "8522", false, OUTCOME_CALL_OVER, REASON_CALL_OVER, false,
-	  "all that is queued for the call fails; a call never seen gets its grace" },
+	  "all for the call fails, also what comes within `retry.call_over_memory`; a call "
+	  "never seen gets its grace" },
 	{ COMPLETE, 404, 404, NULL, false, OUTCOME_CALL_OVER, REASON_CALL_OVER, false,
 	  "as 404 / 8522" },
 	{ COMPLETE, 408, 408, NULL, false, OUTCOME_UNKNOWN, REASON_UNKNOWN, false,

@@ -32,6 +32,8 @@ struct policy policy_default(void)
 		.on_bad_map = BAD_MAP_STOP,
 		.history = 1000,
 		.settle = duration_ms(20 * 1000),
+		.call_over_memory = duration_ms(60 * 1000),
+		.verdicts = 10000,
 		.call_grace = duration_ms(2000),
 		.commands_per_partition = 2000,
 		.offsets_per_partition = 8000,

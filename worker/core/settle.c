@@ -5,6 +5,7 @@
 #include "worker/core/respond.h"
 #include "worker/core/retry.h"
 #include "worker/core/scheduler.h"
+#include "worker/core/verdict.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -104,6 +105,7 @@ static void on_accepted(struct answered *a)
 
 	count_split(a, true);
 	a->call->is_established = true;
+	verdict_forget(a->e, a->call);
 	call_clear_hold(a->call);
 	application_clear_hold(a->e, a->application);
 	for (size_t i = 0; i < batch->n; i++) {
@@ -179,6 +181,7 @@ static void on_call_over(struct answered *a)
 	struct engine *e = a->e;
 	instant_t arrived = a->invite->batch.items[0].job->arrived;
 	duration_t pause = { e->policy->call_grace.us / 4 };
+	struct job *job, *next;
 
 	application_clear_hold(e, a->application);
 	if (!a->call->is_established &&
@@ -188,9 +191,13 @@ static void on_call_over(struct answered *a)
 		return;
 	}
 	call_clear_hold(a->call);
+	verdict_remember(e, a->call);
 	fail(a);
-	for (struct job *job = call_first(a->call); job; job = call_first(a->call))
-		respond_rest(e, job, STATUS_FAILED, REASON_CALL_OVER, a->outcome.message);
+	for (job = call_first(a->call); job; job = next) {
+		next = call_after(a->call, job);
+		if (!job_has_doubt(job))
+			respond_rest(e, job, STATUS_FAILED, REASON_CALL_OVER, a->outcome.message);
+	}
 }
 
 /* All calls of the tenant are concerned. A refused token is fetched anew and tried at once; what

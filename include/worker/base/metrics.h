@@ -16,6 +16,9 @@
 	       "Commands taken from the topic; flat while there is lag: the worker is stuck.")     \
 	METRIC(commands_repeated, COUNTER, "commands_repeated_total", "",                          \
 	       "Records that came again and were already being worked on.")                        \
+	METRIC(commands_call_over, COUNTER, "commands_call_over_total", "",                        \
+	       "Commands answered without a request: Graph had said shortly before that their "    \
+	       "call is over.")                                                                    \
 	METRIC(replies_accepted, COUNTER, "replies_total", "status=\"accepted\"",                  \
 	       "Replies by status; look when failed, unknown or rejected grow.")                   \
 	METRIC(replies_reconciled, COUNTER, "replies_total", "status=\"reconciled\"", "")          \
@@ -68,8 +71,11 @@
 	METRIC(token_failures, COUNTER, "token_fetches_total", "result=\"failed\"", "")            \
 	METRIC(in_flight, GAUGE, "requests_in_flight", "",                                         \
 	       "Invite requests sent and not answered.")                                           \
-	METRIC(calls_active, GAUGE, "calls", "",                                                   \
-	       "Calls that have work waiting or a bucket that is not full.")                       \
+	METRIC(                                                                                    \
+	    calls_active, GAUGE, "calls", "",                                                      \
+	    "Calls that have work waiting, a bucket that is not full, or are known to be over.")   \
+	METRIC(calls_over, GAUGE, "calls_over", "",                                                \
+	       "Calls of which it is remembered that they are over.")                              \
 	METRIC(calls_ready, GAUGE, "calls_ready", "",                                              \
 	       "Calls that wait only for the application's rate or a free request; high: the "     \
 	       "worker is at its limit.")                                                          \

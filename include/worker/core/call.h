@@ -22,7 +22,8 @@ struct engine;
 struct invite;
 
 enum call_state {
-	CALL_IDLE,    /* Nothing to send; remembered until its bucket is full */
+	CALL_IDLE,    /* Nothing to send; kept until its bucket is full, and while it is known to be
+	                 over */
 	CALL_WAITING, /* For something of its own: its timer is armed */
 	CALL_READY,   /* In the scheduler's ring */
 	CALL_BUSY     /* A request of it is being marked or answered, or evidence is looked for */
@@ -31,8 +32,9 @@ enum call_state {
 enum call_queue { QUEUE_HIGH, QUEUE_NORMAL, QUEUE_COUNT };
 
 struct call {
-	UT_hash_handle hh;        /* In partition.calls, by 'tenant' and 'id' */
-	struct call *prev, *next; /* In the scheduler's ring */
+	UT_hash_handle hh;                  /* In partition.calls, by 'tenant' and 'id' */
+	struct call *prev, *next;           /* In the scheduler's ring */
+	struct call *over_prev, *over_next; /* In engine.verdicts; NULL: not in it */
 	struct partition *partition;
 	uint64_t alarm_id; /* In engine.alarms */
 	enum call_state state;
@@ -53,11 +55,12 @@ struct call {
 	enum wait wait;          /* What it waits for since 'wait_since' */
 	instant_t wait_since;
 	int64_t waited_us[WAIT_COUNT];
-	bool is_established; /* Graph has accepted a request for it */
-	bool is_single;      /* Takes one participant a request: not a group call */
-	unsigned split_left; /* Participants of a refused batch that were not answered alone yet */
-	bool split_failed;   /* One of them was refused alone too */
-	uint32_t tenant;     /* Index in policy.tenants; directly before 'id': both are the key */
+	instant_t over_until; /* So long it is remembered that the call is over */
+	bool is_established;  /* Graph has accepted a request for it */
+	bool is_single;       /* Takes one participant a request: not a group call */
+	unsigned split_left;  /* Participants of a refused batch that were not answered alone yet */
+	bool split_failed;    /* One of them was refused alone too */
+	uint32_t tenant;      /* Index in policy.tenants; directly before 'id': both are the key */
 	char id[];
 };
 
@@ -96,7 +99,8 @@ void call_hold(struct engine *e, struct call *call, instant_t until, enum reason
 /* The row of holds is over: Graph took a request. */
 void call_clear_hold(struct call *call);
 
-/* End the commands whose time is over, and those held for too long. */
+/* End the commands whose time is over, those held for too long, and all that are not in doubt when
+ * the call is over. */
 void call_expire(struct engine *e, struct call *call);
 
 /* The job's time may be over before that of all others: call_expire() must look at it. */

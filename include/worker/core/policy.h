@@ -60,8 +60,10 @@ struct policy {
 	bool look_at_operations; /* Look for evidence of what may have been sent: better … */
 	bool look_at_roster;     /* … and worse */
 	enum bad_map on_bad_map;
-	uint32_t history;      /* Records of a partition in which a commandId counts once */
-	duration_t settle;     /* Before a command of unknown outcome may be sent again */
+	uint32_t history;            /* Records of a partition in which a commandId counts once */
+	duration_t settle;           /* Before a command of unknown outcome may be sent again */
+	duration_t call_over_memory; /* How long it is remembered that a call is over */
+	uint32_t verdicts;           /* Of so many calls at most */
 	duration_t call_grace; /* How long a call that was never seen may be unknown to Graph */
 
 	uint32_t commands_per_partition; /* Open commands at which fetching pauses */

@@ -17,6 +17,12 @@ struct share {
 	instant_t grows_at;  /* NEVER: the share is not growing */
 };
 
+/* Calls of which Graph has said that they are over: see verdict.h. */
+struct verdicts {
+	struct call *first; /* The oldest */
+	uint32_t n;
+};
+
 struct engine {
 	const struct policy *policy; /* Borrowed */
 	struct metrics *metrics;     /* Borrowed */
@@ -32,6 +38,7 @@ struct engine {
 	struct application *applications; /* Owned; one for each tenant */
 	uint32_t turn;                    /* The application that may send next */
 	struct share share;
+	struct verdicts verdicts;
 	uint32_t in_flight; /* Invites that are being marked or sent */
 	struct effects effects;
 	struct buffer scratch;   /* For reading records */
