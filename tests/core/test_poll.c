@@ -170,7 +170,7 @@ static void what_has_ended_at_once_is_told_at_once(void **state)
 static void many_operations_take_turns_at_the_rate(void **state)
 {
 	struct asker a = asker_of(usual);
-	char name[8];
+	char name[16];
 	uint64_t id;
 
 	(void)state;
