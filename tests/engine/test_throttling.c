@@ -191,6 +191,24 @@ static void three_throttled_calls_hold_nothing_else_on_a_day_when_many_are_throt
 	expect_status(w, 203, "accepted");
 }
 
+static void answers_to_requests_from_before_the_hold_do_not_prolong_it(void **state)
+{
+	struct world *w = *state;
+
+	for (unsigned i = 0; i < 6; i++) {
+		char call[16];
+
+		snprintf(call, sizeof(call), "call-%u", i);
+		send(w, i, call, "ann");
+	}
+	world_elapse(w, 10);
+	for (unsigned i = 0; i < 6; i++)
+		world_answer(w, 429, i < 3 ? "10" : "100", NULL);
+	send(w, 6, "call-x", "bob");
+	assert_int_equal(posts_after(w, 9999), 6);
+	assert_int_equal(posts_after(w, 1), 10);
+}
+
 static void what_the_application_may_not_send_within_max_hold_fails_at_once(void **state)
 {
 	struct world *w = *state;
@@ -363,6 +381,7 @@ int main(void)
 		WORLD_TEST(three_throttled_calls_hold_the_application),
 		WORLD_TEST(
 		    three_throttled_calls_hold_nothing_else_on_a_day_when_many_are_throttled),
+		WORLD_TEST(answers_to_requests_from_before_the_hold_do_not_prolong_it),
 		WORLD_TEST(what_the_application_may_not_send_within_max_hold_fails_at_once),
 		WORLD_TEST(an_answer_to_an_older_request_does_not_lift_the_hold),
 		WORLD_TEST(a_command_expires_while_the_application_is_held),

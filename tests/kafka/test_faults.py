@@ -58,7 +58,10 @@ def test_a_throttle_that_does_not_end_fails_the_command(pipeline):
     send(pipeline, command("held", "a"))
     (reply,) = pipeline.replies.replies(1)
     assert (reply["status"], reply["error"]["code"]) == ("failed", "throttled")
-    assert pipeline.graph.effects() == []
+    assert reply["timing"]["waitedFor"]["hold"] <= 2000
+    invites = pipeline.graph.invites()
+    assert {one["status"] for one in invites} == {429}
+    assert len(invites) == reply["attempts"]
 
 
 def test_a_revoked_token_costs_one_fetch_and_one_more_request(pipeline):
@@ -144,6 +147,9 @@ def test_a_call_that_is_only_just_beginning_is_given_its_grace(pipeline):
     send(pipeline, command("young", "u"))
     (reply,) = pipeline.replies.replies(1)
     assert (reply["status"], reply["attempts"]) == ("accepted", 3)
+    first, second, third = pipeline.graph.invites()
+    assert second["at_us"] - first["ended_us"] >= MICROSECONDS
+    assert third["at_us"] - second["ended_us"] >= MICROSECONDS
 
 
 def test_an_application_that_may_not_call_holds_everything_until_it_may(pipeline):
@@ -229,7 +235,10 @@ def test_who_allows_a_second_ring_gets_one_more_request(pipeline):
     send(pipeline, command("c", "u", onUnknown="resend"))
     (reply,) = pipeline.replies.replies(1)
     assert (reply["status"], reply["attempts"]) == ("accepted", 2)
-    assert len(pipeline.graph.invites()) == 2
+    first, second = pipeline.graph.invites()
+    assert second["at_us"] - first["ended_us"] >= 0.1 * MICROSECONDS
+    assert sent_users(pipeline.graph.effects()) == ["u"]
+    assert [one["id"] for one in reply["operations"]] == [second["operation"]]
 
 
 def test_a_slow_answer_in_many_pieces_is_read_to_its_end(pipeline):
@@ -237,7 +246,8 @@ def test_a_slow_answer_in_many_pieces_is_read_to_its_end(pipeline):
     pipeline.worker().start()
     send(pipeline, command("c", "u"))
     (reply,) = pipeline.replies.replies(1)
-    assert reply["status"] == "accepted"
+    (sent,) = pipeline.graph.invites()
+    assert (reply["status"], reply["operations"][0]["id"]) == ("accepted", sent["operation"])
 
 
 def test_a_login_service_that_is_down_holds_all_and_loses_nothing(pipeline):
@@ -248,4 +258,9 @@ def test_a_login_service_that_is_down_holds_all_and_loses_nothing(pipeline):
     assert worker.get("/readyz")[0] == 503
     (reply,) = pipeline.replies.replies(1)
     assert reply["status"] == "accepted"
+    assert [(one["route"], one["status"]) for one in pipeline.graph.journal()] == [
+        ("token", 503),
+        ("token", 200),
+        ("invite", 200),
+    ]
     assert worker.ready()

@@ -17,14 +17,14 @@ from kafka_client import Commands, Reader, committed
 from process import wait_until
 from witness import command
 
-TIMES, SECONDS, RATE = (float(part) for part in os.environ.get("HELD", "7x1.5x250").split("x"))
+TIMES, SECONDS, RATE = (float(part) for part in os.environ.get("HELD", "5x2x300").split("x"))
 TIMES = int(TIMES)
 BETWEEN = min(SECONDS, 120)
 CALLS = 40
 SLOWER = 1.05
-STRETCH = 1.5  # Seconds of which the 99th percentile is taken
-WINDOW = 200
-PAUSED = 'invite_worker_partitions{state="paused"}'
+STRETCH = 2  # Seconds of which the 99th percentile is taken
+WINDOW = 500
+PAUSED, OPEN = 'invite_worker_partitions{state="paused"}', "invite_worker_commands_open"
 # More commands pass a held call than the partition's window has offsets.
 CONFIGURATION = {
     "rate": {"call": 1000, "call_burst": 1000, "application": 100000, "application_burst": 100000},
@@ -146,17 +146,20 @@ def live(pipeline, load, replies):
 
 
 class Watch(threading.Thread):
-    """Asks the worker again and again how many partitions are paused."""
+    """Asks the worker again and again whether the partition is paused, and how much is open then: a
+    slow machine may fill it, a held call must not."""
 
     def __init__(self, worker):
         super().__init__(daemon=True)
         self.worker = worker
         self.ends = threading.Event()
-        self.seen = set()
+        self.open_when_paused = []
 
     def run(self):
         while not self.ends.wait(0.2):
-            self.seen.add(self.worker.metrics()[PAUSED])
+            metrics = self.worker.metrics()
+            if metrics[PAUSED]:
+                self.open_when_paused.append(metrics[OPEN])
 
     def stop(self):
         self.ends.set()
@@ -191,7 +194,7 @@ def test_a_held_call_is_not_felt_by_the_others_of_its_partition(pipeline, load, 
             f"neighbours: {' '.join(f'{ratio:.2f}' for ratio in felt)}"
         )
     assert min(passed) > WINDOW
-    assert watch.seen == {0}
+    assert min(watch.open_when_paused, default=WINDOW) > WINDOW / 2
     assert worker.log().count("driver.assigned") == 1
     for reply in replies.held.values():
         assert (reply["status"], reply["attempts"]) == ("accepted", 2)
