@@ -71,6 +71,9 @@ static struct policy make_policy(const struct config *c)
 	policy.application_burst = c->rate.application_burst;
 	policy.share_delay = c->consumer.session_timeout;
 	policy.max_in_flight = c->graph.max_in_flight;
+	policy.min_in_flight = c->graph.min_in_flight;
+	policy.breaker_row = c->graph.breaker_failures;
+	policy.breaker_cap = c->graph.breaker_pause;
 	policy.exactly_once = c->delivery.value == CONFIG_EXACTLY_ONCE;
 	policy.follow_operations = c->outcomes.poll;
 	policy.look_at_operations = c->evidence.operations;

@@ -141,6 +141,12 @@
 	       "For looking up the name, connecting and TLS together.")                            \
 	OPTION(graph, max_in_flight, COUNT, OPTIONAL, "256", "1", "10000",                         \
 	       "Most requests sent and not answered.")                                             \
+	OPTION(graph, min_in_flight, COUNT, OPTIONAL, "8", "1", "10000",                           \
+	       "So few of them are allowed, step by step, while Graph is slow or fails.")          \
+	OPTION(graph, breaker_failures, COUNT, OPTIONAL, "10", "0", "10000",                       \
+	       "After so many failures in a row only single probes are sent; 0: never.")           \
+	OPTION(graph, breaker_pause, DURATION, OPTIONAL, "15s", "10ms", "10m",                     \
+	       "Longest pause before a probe; the first is retry.base, and it doubles.")           \
 	OPTION(graph, max_connections, COUNT, OPTIONAL, "256", "1", "10000",                       \
 	       "Most connections to one host.")                                                    \
 	OPTION(graph, ca_file, FILE, OPTIONAL, "", "0", "4095",                                    \

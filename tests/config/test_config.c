@@ -112,6 +112,9 @@ static void has_the_defaults_of_the_engine(void **state)
 	assert_int_equal(f->config->queue.commands_per_partition, policy.commands_per_partition);
 	assert_int_equal(f->config->queue.offsets_per_partition, policy.offsets_per_partition);
 	assert_int_equal(f->config->graph.max_in_flight, policy.max_in_flight);
+	assert_int_equal(f->config->graph.min_in_flight, policy.min_in_flight);
+	assert_int_equal(f->config->graph.breaker_failures, policy.breaker_row);
+	assert_int_equal(f->config->graph.breaker_pause.us, policy.breaker_cap.us);
 	assert_int_equal(f->config->consumer.session_timeout.us, policy.share_delay.us);
 }
 

@@ -12,7 +12,16 @@ struct fixture {
 	struct breaker breaker;
 	struct random random;
 	instant_t now;
+	uint64_t call; /* Each answer is of another one */
 };
+
+/* An answer that comes now. */
+static bool note(struct fixture *f, instant_t sent, enum health health)
+{
+	const struct breaker_answer answer = { sent, f->now, health, f->call++ };
+
+	return breaker_note(&f->breaker, &answer, &f->random);
+}
 
 static int setup(void **state)
 {
@@ -35,7 +44,7 @@ static void answer(struct fixture *f, unsigned n, enum health health)
 		instant_t sent = f->now;
 
 		f->now.us += 1000;
-		breaker_note(&f->breaker, sent, f->now, health, &f->random);
+		note(f, sent, health);
 	}
 }
 
@@ -83,6 +92,23 @@ static void half_of_the_last_answers_open_it_too(void **state)
 	}
 	assert_int_equal(f->breaker.state, BREAKER_CLOSED);
 	answer(f, 1, HEALTH_ILL);
+	assert_int_equal(f->breaker.state, BREAKER_OPEN);
+}
+
+/* It may be ill by itself, and backs off by itself. */
+static void two_calls_alone_never_open_it(void **state)
+{
+	struct fixture *f = *state;
+
+	for (unsigned i = 0; i < 1000; i++) {
+		f->call = i % 2;
+		answer(f, 1, HEALTH_ILL);
+	}
+	assert_int_equal(f->breaker.state, BREAKER_CLOSED);
+	for (unsigned i = 0; i < 10; i++) {
+		f->call = i % 3;
+		answer(f, 1, HEALTH_ILL);
+	}
 	assert_int_equal(f->breaker.state, BREAKER_OPEN);
 }
 
@@ -173,14 +199,14 @@ static void answers_to_what_was_sent_before_change_nothing(void **state)
 
 	answer(f, 10, HEALTH_ILL);
 	f->now.us += 1;
-	assert_false(breaker_note(&f->breaker, before, f->now, HEALTH_WELL, &f->random));
+	assert_false(note(f, before, HEALTH_WELL));
 	pause_of(f);
-	assert_false(breaker_note(&f->breaker, before, f->now, HEALTH_ILL, &f->random));
-	assert_false(breaker_note(&f->breaker, before, f->now, HEALTH_WELL, &f->random));
+	assert_false(note(f, before, HEALTH_ILL));
+	assert_false(note(f, before, HEALTH_WELL));
 	assert_int_equal(f->breaker.state, BREAKER_PROBING);
 	answer(f, 1, HEALTH_WELL);
 	for (unsigned i = 0; i < 100; i++)
-		assert_false(breaker_note(&f->breaker, before, f->now, HEALTH_ILL, &f->random));
+		assert_false(note(f, before, HEALTH_ILL));
 	assert_int_equal(f->breaker.state, BREAKER_CLOSED);
 }
 
@@ -217,6 +243,7 @@ int main(void)
 		cmocka_unit_test_setup(a_row_of_ill_answers_opens_it, setup),
 		cmocka_unit_test_setup(a_good_answer_ends_the_row, setup),
 		cmocka_unit_test_setup(half_of_the_last_answers_open_it_too, setup),
+		cmocka_unit_test_setup(two_calls_alone_never_open_it, setup),
 		cmocka_unit_test_setup(one_ill_answer_of_three_never_opens_it, setup),
 		cmocka_unit_test_setup(what_was_not_asked_counts_for_nothing, setup),
 		cmocka_unit_test_setup(it_lets_all_go_then_none_then_one, setup),

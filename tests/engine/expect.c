@@ -146,4 +146,6 @@ void expect_all_done(struct world *w)
 	assert_int_equal(w->metrics.values[METRIC_jobs_open], 0);
 	assert_int_equal(w->metrics.values[METRIC_in_flight], 0);
 	assert_int_equal(w->metrics.values[METRIC_calls_active], 0);
+	for (size_t i = METRIC_waiting_batch; i <= METRIC_waiting_call; i++)
+		assert_int_equal(w->metrics.values[i], 0);
 }

@@ -3,6 +3,20 @@
 
 #include "worker/core/state.h"
 
+static void open_health(struct engine *e, struct application *a)
+{
+	const struct policy *policy = e->policy;
+	const struct breaker_policy breaker = { .row = policy->breaker_row,
+		                                .base = policy->retry_base,
+		                                .cap = policy->breaker_cap };
+	uint32_t least = policy->min_in_flight;
+
+	if (least > policy->max_in_flight)
+		least = policy->max_in_flight;
+	concurrency_init(&a->concurrency, least, policy->max_in_flight, e->now);
+	breaker_init(&a->breaker, &breaker, e->now);
+}
+
 bool application_open(struct engine *e, uint32_t tenant)
 {
 	struct application *a = &e->applications[tenant];
@@ -10,6 +24,7 @@ bool application_open(struct engine *e, uint32_t tenant)
 	*a = (struct application){ .tenant = tenant,
 		                   .armed = INSTANT_NEVER,
 		                   .held_since = INSTANT_NEVER };
+	open_health(e, a);
 	throttle_init(&a->throttle);
 	limiter_init(&a->limiter, e->policy->application_rate, e->policy->application_burst, 0,
 	             e->now);
@@ -23,6 +38,118 @@ bool application_open(struct engine *e, uint32_t tenant)
 struct call *application_first(const struct application *a)
 {
 	return a->ring[QUEUE_HIGH] ? a->ring[QUEUE_HIGH] : a->ring[QUEUE_NORMAL];
+}
+
+void application_begin(struct engine *e, struct application *a)
+{
+	e->in_flight++;
+	a->in_flight++;
+}
+
+void application_end(struct engine *e, struct application *a)
+{
+	e->in_flight--;
+	a->in_flight--;
+}
+
+/* Say what became of the breaker, to people and to the trace. */
+static void tell(struct engine *e, const struct application *a, duration_t ill)
+{
+	struct effect_notice notice = { .tenant = a->tenant };
+
+	switch (a->breaker.state) {
+	case BREAKER_OPEN:
+		notice.kind = NOTICE_ILL;
+		notice.time = instant_since(a->breaker.until, e->now);
+		metrics_add(e->metrics, METRIC_breaker_openings, 1);
+		trace(e, "Graph is ill: nothing is sent for %lld ms",
+		      (long long)duration_to_ms(notice.time));
+		break;
+	case BREAKER_PROBING:
+		notice.kind = NOTICE_PROBE;
+		trace(e, "Graph is probed by one request");
+		break;
+	case BREAKER_CLOSED:
+		notice.kind = NOTICE_WELL;
+		notice.time = ill;
+		trace(e, "Graph is well again after %lld ms", (long long)duration_to_ms(ill));
+		break;
+	}
+	effects_notice(&e->effects, &notice);
+}
+
+void application_looked(struct engine *e, struct application *a,
+                        const struct breaker_answer *answer)
+{
+	instant_t ill = a->breaker.ill;
+
+	if (a->breaker.state != BREAKER_PROBING || !breaker_note(&a->breaker, answer, &e->random))
+		return;
+	if (a->breaker.state == BREAKER_CLOSED)
+		concurrency_restart(&a->concurrency, e->now);
+	tell(e, a, instant_since(e->now, ill));
+}
+
+void application_heard(struct engine *e, struct application *a,
+                       const struct concurrency_answer *answer, const struct call *call)
+{
+	const struct breaker_answer heard = { .sent = answer->sent,
+		                              .now = answer->now,
+		                              .health = answer->health,
+		                              .call = call->alarm_id };
+
+	if (a->breaker.state != BREAKER_CLOSED) {
+		application_looked(e, a, &heard);
+		return;
+	}
+	if (concurrency_note(&a->concurrency, answer))
+		trace(e, "at most %u requests in flight", (unsigned)a->concurrency.limit);
+	if (breaker_note(&a->breaker, &heard, &e->random))
+		tell(e, a, (duration_t){ 0 });
+}
+
+void application_tick(struct engine *e, struct application *a)
+{
+	if (breaker_tick(&a->breaker, e->now))
+		tell(e, a, (duration_t){ 0 });
+}
+
+bool application_has_room(const struct engine *e, const struct application *a)
+{
+	return e->in_flight < e->policy->max_in_flight &&
+	       a->in_flight < breaker_allows(&a->breaker, a->concurrency.limit);
+}
+
+/* Only while nothing is sent at all: a probe that is on its way may end it. */
+bool application_is_ill_too_long(const struct engine *e, const struct application *a)
+{
+	const struct breaker *b = &a->breaker;
+
+	return b->state == BREAKER_OPEN &&
+	       instant_since(b->until, b->ill).us > e->policy->max_hold.us;
+}
+
+void application_report(struct engine *e)
+{
+	int64_t n_ready = 0, limit = 0, n_waiting[2] = { 0 }, n_breakers[3] = { 0 };
+
+	for (size_t i = 0; i < e->policy->tenants.count; i++) {
+		const struct application *a = &e->applications[i];
+
+		n_ready += a->n_ready;
+		limit += breaker_allows(&a->breaker, a->concurrency.limit);
+		n_waiting[a->breaker.state != BREAKER_CLOSED] += a->n_waiting;
+		n_breakers[a->breaker.state]++;
+	}
+	if (limit > e->policy->max_in_flight)
+		limit = e->policy->max_in_flight;
+	metrics_set(e->metrics, METRIC_in_flight, e->in_flight);
+	metrics_set(e->metrics, METRIC_in_flight_limit, limit);
+	metrics_set(e->metrics, METRIC_calls_ready, n_ready);
+	metrics_set(e->metrics, METRIC_waiting_application, n_waiting[false]);
+	metrics_set(e->metrics, METRIC_waiting_breaker, n_waiting[true]);
+	metrics_set(e->metrics, METRIC_breakers_open, n_breakers[BREAKER_OPEN]);
+	metrics_set(e->metrics, METRIC_breakers_probing, n_breakers[BREAKER_PROBING]);
 }
 
 bool application_is_held_too_long(const struct engine *e, const struct application *a)

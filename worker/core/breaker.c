@@ -40,10 +40,8 @@ static void close_up(struct breaker *b, instant_t now)
 	b->ill = INSTANT_NEVER;
 }
 
-static void count(struct breaker *b, enum health health)
+static void count(struct breaker *b, bool is_ill)
 {
-	bool is_ill = health == HEALTH_ILL;
-
 	b->recent = b->recent << 1 | is_ill;
 	b->row = is_ill ? b->row + 1 : 0;
 	b->well_row = is_ill ? 0 : b->well_row + 1;
@@ -58,22 +56,35 @@ static bool are_many_ill(const struct breaker *b)
 	       (b->row >= b->policy.row || __builtin_popcountll(b->recent) >= RECENT_MANY);
 }
 
-bool breaker_note(struct breaker *b, instant_t sent, instant_t now, enum health health,
-                  struct random *random)
+/* True when the call was among the last two of the row. Notes it otherwise. */
+static bool is_again(struct breaker *b, uint64_t call)
 {
-	if (health == HEALTH_NONE || b->state == BREAKER_OPEN || instant_before(sent, b->changed))
+	if ((b->row > 0 && b->last[0] == call) || (b->row > 1 && b->last[1] == call))
+		return true;
+	b->last[b->row % 2] = call;
+	return false;
+}
+
+bool breaker_note(struct breaker *b, const struct breaker_answer *answer, struct random *random)
+{
+	bool is_ill = answer->health == HEALTH_ILL;
+
+	if (answer->health == HEALTH_NONE || b->state == BREAKER_OPEN ||
+	    instant_before(answer->sent, b->changed))
 		return false;
 	if (b->state == BREAKER_PROBING) {
-		if (health == HEALTH_WELL)
-			close_up(b, now);
+		if (is_ill)
+			open_up(b, answer->now, random);
 		else
-			open_up(b, now, random);
+			close_up(b, answer->now);
 		return true;
 	}
-	count(b, health);
+	if (is_ill && is_again(b, answer->call))
+		return false;
+	count(b, is_ill);
 	if (!are_many_ill(b))
 		return false;
-	open_up(b, now, random);
+	open_up(b, answer->now, random);
 	return true;
 }
 

@@ -124,6 +124,24 @@ void call_free(struct engine *e, struct call *call)
 	free(call);
 }
 
+/* So many commands more, or less, wait for what the call waits for. What waits for the application
+ * is counted there: when its breaker opens, they all wait for another reason. */
+static void count_waiting(struct call *call, int64_t n)
+{
+	static const enum metric metrics[WAIT_COUNT] = {
+		[WAIT_BATCH] = METRIC_waiting_batch,
+		[WAIT_RATE] = METRIC_waiting_rate,
+		[WAIT_HOLD] = METRIC_waiting_hold,
+		[WAIT_CALL] = METRIC_waiting_call,
+	};
+	struct engine *e = call->partition->engine;
+
+	if (call->wait == WAIT_APPLICATION)
+		application_of(e, call)->n_waiting += (uint32_t)n;
+	else if (call->wait != WAIT_NONE)
+		metrics_add(e->metrics, metrics[call->wait], n);
+}
+
 static struct job **queue_of(struct call *call, const struct job *job)
 {
 	return &call->queue[job->command->high_priority ? QUEUE_HIGH : QUEUE_NORMAL];
@@ -134,6 +152,8 @@ void call_enqueue(struct engine *e, struct call *call, struct job *job)
 	struct job **queue = queue_of(call, job);
 
 	DL_APPEND(*queue, job);
+	count_waiting(call, 1);
+	call->n_jobs++;
 	job->call = call;
 	job->state = JOB_QUEUED;
 	call_count_wait(e, call);
@@ -152,6 +172,8 @@ void call_dequeue(struct call *call, struct job *job)
 	struct job **queue = queue_of(call, job);
 
 	DL_DELETE(*queue, job);
+	count_waiting(call, -1);
+	call->n_jobs--;
 	job->call = NULL;
 }
 
@@ -169,15 +191,27 @@ struct job *call_after(const struct call *call, const struct job *job)
 
 void call_count_wait(struct engine *e, struct call *call)
 {
+	duration_t ill = breaker_ill_time(&application_of(e, call)->breaker, e->now);
+	int64_t waited_us = instant_since(e->now, call->wait_since).us;
+
+	if (call->wait == WAIT_APPLICATION) {
+		call->waited_us[WAIT_BREAKER] += ill.us - call->wait_ill.us;
+		waited_us -= ill.us - call->wait_ill.us;
+	}
 	if (call->wait != WAIT_NONE)
-		call->waited_us[call->wait] += instant_since(e->now, call->wait_since).us;
+		call->waited_us[call->wait] += waited_us;
 	call->wait_since = e->now;
+	call->wait_ill = ill;
 }
 
 void call_wait_for(struct engine *e, struct call *call, enum wait wait)
 {
 	call_count_wait(e, call);
+	if (call->wait == wait)
+		return;
+	count_waiting(call, -(int64_t)call->n_jobs);
 	call->wait = wait;
+	count_waiting(call, call->n_jobs);
 }
 
 void call_hold(struct engine *e, struct call *call, instant_t until, enum reason reason)

@@ -320,6 +320,21 @@ static void conclude(struct look *l, bool is_last)
 		call_clear_hold(call);
 }
 
+/* That Graph answers at all is what a look can tell: what it looks at is not always there. */
+static void note_health(struct engine *e, const struct call *call, const struct answer *answer)
+{
+	struct breaker_answer heard = { .sent = call->doubt_until,
+		                        .now = e->now,
+		                        .health = HEALTH_WELL,
+		                        .call = call->alarm_id };
+
+	if (answer->progress == ANSWER_NO_TOKEN || answer->is_withheld)
+		heard.health = HEALTH_NONE;
+	else if (answer->progress != ANSWER_COMPLETE)
+		heard.health = HEALTH_ILL;
+	application_looked(e, application_of(e, call), &heard);
+}
+
 void doubt_judge(struct engine *e, struct call *call, const struct answer *answer)
 {
 	struct partition *partition = call->partition;
@@ -328,7 +343,8 @@ void doubt_judge(struct engine *e, struct call *call, const struct answer *answe
 	slots_remove(&e->looks, call->look_id);
 	call->look_id = SLOTS_NONE;
 	call->state = CALL_IDLE;
-	e->in_flight--;
+	note_health(e, call, answer);
+	application_end(e, application_of(e, call));
 	if (!ask_again(e, call, answer)) {
 		l.evidence = evidence_read(answer);
 		conclude(&l, call->look_at_roster || !e->policy->look_at_roster);
@@ -338,8 +354,7 @@ void doubt_judge(struct engine *e, struct call *call, const struct answer *answe
 	partition_check_quiet(e, partition);
 }
 
-/* There is nowhere to look. */
-static void judge_unseen(struct engine *e, struct call *call)
+void doubt_give_up(struct engine *e, struct call *call)
 {
 	struct partition *partition = call->partition;
 	struct look l = { .e = e, .call = call };
@@ -354,7 +369,7 @@ void doubt_look(struct engine *e, struct call *call)
 	struct effect_look look = { .tenant = call->tenant, .call_id = bytes_of(call->id) };
 
 	if (!e->policy->look_at_operations && !e->policy->look_at_roster) {
-		judge_unseen(e, call);
+		doubt_give_up(e, call);
 		return;
 	}
 	call->look_id = slots_put(&e->looks, call);
@@ -367,7 +382,8 @@ void doubt_look(struct engine *e, struct call *call)
 	look.look_id = call->look_id;
 	look.kind = call->look_at_roster ? LOOK_ROSTER : LOOK_OPERATIONS;
 	call->state = CALL_BUSY;
-	e->in_flight++;
+	call->doubt_until = e->now;
+	application_begin(e, application_of(e, call));
 	call_wait_for(e, call, WAIT_HOLD);
 	trace(e, "%s: looks for evidence in %s", call->id,
 	      call->look_at_roster ? "the roster" : "the operations");

@@ -37,6 +37,7 @@ void effects_close(struct effects *f)
 	free(f->looks);
 	free(f->follows);
 	free(f->alerts);
+	free(f->notices);
 	free(f->fetches);
 	free(f->quiet);
 	buffer_close(&f->trace);
@@ -53,6 +54,7 @@ void effects_clear(struct effects *f)
 	f->n_looks = 0;
 	f->n_follows = 0;
 	f->n_alerts = 0;
+	f->n_notices = 0;
 	f->n_fetches = 0;
 	f->n_quiet = 0;
 	buffer_clear(&f->trace);
@@ -165,6 +167,12 @@ void effects_alert(struct effects *f, const struct effect_alert *alert)
 {
 	GROW_OR_RETURN(f, alerts, );
 	f->alerts[f->n_alerts++] = *alert;
+}
+
+void effects_notice(struct effects *f, const struct effect_notice *notice)
+{
+	GROW_OR_RETURN(f, notices, );
+	f->notices[f->n_notices++] = *notice;
 }
 
 void effects_fetch(struct effects *f, int32_t partition, bool paused)

@@ -192,8 +192,9 @@ static void marked(struct engine *e, uint64_t invite_id)
 
 	if (!invite || invite->state != INVITE_MARKING)
 		return;
-	/* A command's time may have been over while its mark was being written. */
-	if (expiry_of(invite).us <= e->wall.us)
+	/* A command's time may have been over while its mark was being written, or Graph be ill. */
+	if (expiry_of(invite).us <= e->wall.us ||
+	    invite->application->breaker.state == BREAKER_OPEN)
 		settle_unsent(e, invite);
 	else
 		post(e, invite);

@@ -217,7 +217,7 @@ static void orphan_invite(struct engine *e, struct call *call)
 	if (invite->state == INVITE_MARKING) {
 		scheduler_unsent(e, call);
 		slots_remove(&e->invites, invite->id);
-		e->in_flight--;
+		application_end(e, invite->application);
 		free(invite);
 		return;
 	}
@@ -230,7 +230,7 @@ static void drop_look(struct engine *e, struct call *call)
 	slots_remove(&e->looks, call->look_id);
 	call->look_id = SLOTS_NONE;
 	call->state = CALL_IDLE;
-	e->in_flight--;
+	application_end(e, application_of(e, call));
 }
 
 static void drop_write(struct engine *e, struct write *write)

@@ -78,17 +78,34 @@ static void begin_invite(struct engine *e, struct call *call)
 	batch_choose(e->policy, call, &invite->batch);
 	call->invite = invite;
 	call->state = CALL_BUSY;
-	e->in_flight++;
+	invite->application = application_of(e, call);
+	application_begin(e, invite->application);
 	mark_sent(e, invite);
 	trace(e, "%s: request with %zu of %zu command%s waits for its mark", call->id,
 	      invite->batch.n, invite->batch.n_jobs, invite->batch.n_jobs == 1 ? "" : "s");
 	effects_mark(&e->effects, invite->id, call->partition->number);
 }
 
-/* Start what the application's first call has, if the time of none of it is over. */
+/* Whose turn it is. A look proves little, so that Graph is rather probed by an invite. */
+static struct call *first_call(const struct application *a)
+{
+	if (a->breaker.state != BREAKER_PROBING)
+		return application_first(a);
+	for (unsigned i = 0; i < QUEUE_COUNT; i++) {
+		struct call *call;
+
+		DL_FOREACH (a->ring[i], call) {
+			if (call->doubts == 0)
+				return call;
+		}
+	}
+	return application_first(a);
+}
+
+/* Start what the call whose turn it is has, if the time of none of it is over. */
 static void serve(struct engine *e, struct application *a)
 {
-	struct call *call = application_first(a);
+	struct call *call = first_call(a);
 
 	CHECK(limiter_reserve(&a->limiter, e->now));
 	scheduler_remove(e, call);
@@ -127,30 +144,61 @@ static void grow_share(struct engine *e)
 	scheduler_share(e, share->owned, share->total);
 }
 
-/* When a hold of the application lasts too long, what waits for it fails, as much of it as one step
- * may let go. */
-static void fail_held(struct engine *e, struct application *a)
+/* Why what waits for an application should wait no longer. */
+struct reproach {
+	instant_t since, until;
+	enum reason reason;
+	bool is_ill; /* Graph is, and nothing is held */
+};
+
+/* It has been held, or Graph has been ill, for too long. */
+static bool is_hopeless(const struct engine *e, const struct application *a, struct reproach *ret)
+{
+	instant_t until = a->hold_until;
+
+	if (a->breaker.state == BREAKER_OPEN)
+		until = instant_max(until, a->breaker.until);
+	if (application_is_held_too_long(e, a))
+		*ret = (struct reproach){ a->held_since, until, a->hold_reason, false };
+	else if (application_is_ill_too_long(e, a))
+		*ret = (struct reproach){ a->breaker.ill, until, REASON_UNAVAILABLE, true };
+	else
+		return false;
+	return true;
+}
+
+/* What waited for too long fails; the rest of the call waits for the end of the hold or pause. */
+static void fail_call(struct engine *e, struct call *call, const struct reproach *reproach)
+{
+	scheduler_remove(e, call);
+	call_hold(e, call, reproach->until, reproach->reason);
+	call->held_since = instant_min(call->held_since, reproach->since);
+	if (reproach->is_ill && call->doubts > 0 &&
+	    instant_since(e->now, call->doubt_until).us > e->policy->max_hold.us)
+		doubt_give_up(e, call);
+	else
+		call_update(e, call);
+}
+
+/* As much of it as one step may let go. */
+static void fail_hopeless(struct engine *e, struct application *a)
 {
 	uint32_t budget = a->n_ready;
+	struct reproach reproach;
 
-	if (!application_is_held_too_long(e, a))
+	if (!is_hopeless(e, a, &reproach))
 		return;
 	if (budget > e->policy->release_per_step)
 		budget = e->policy->release_per_step;
-	for (; budget > 0; budget--) {
-		struct call *call = application_first(a);
-
-		scheduler_remove(e, call);
-		call_hold(e, call, a->hold_until, a->hold_reason);
-		call->held_since = instant_min(call->held_since, a->held_since);
-		call_update(e, call);
-	}
+	for (; budget > 0; budget--)
+		fail_call(e, application_first(a), &reproach);
 }
 
-/* True when a call of it could be served now, but for the bound on requests in flight. */
+/* True when a call of it could be served now. */
 static bool may_send(const struct engine *e, const struct application *a)
 {
 	return application_first(a) && !application_is_held(a, e->now) &&
+	       application_has_room(e, a) &&
 	       !instant_before(e->now, limiter_ready_at(&a->limiter, e->now));
 }
 
@@ -175,7 +223,7 @@ static void release(struct engine *e)
 	for (unsigned i = 0; i < e->policy->release_per_step; i++) {
 		struct application *a;
 
-		if (e->in_flight >= e->policy->max_in_flight || e->effects.out_of_memory)
+		if (e->effects.out_of_memory)
 			return;
 		a = next_application(e);
 		if (!a)
@@ -189,31 +237,34 @@ static void release(struct engine *e)
 static instant_t next_turn(const struct engine *e, const struct application *a)
 {
 	instant_t at = e->share.grows_at;
+	struct reproach reproach;
 
 	if (!application_first(a))
 		return at;
-	if (application_is_held(a, e->now))
-		return application_is_held_too_long(e, a) ? e->now : instant_min(at, a->hold_until);
-	if (e->in_flight < e->policy->max_in_flight)
-		return instant_min(at, limiter_ready_at(&a->limiter, e->now));
+	if (a->breaker.state == BREAKER_OPEN || application_is_held(a, e->now)) {
+		if (is_hopeless(e, a, &reproach))
+			return e->now;
+		at = instant_min(at,
+		                 application_is_held(a, e->now) ? a->hold_until : a->breaker.until);
+	} else if (application_has_room(e, a)) {
+		at = instant_min(at, limiter_ready_at(&a->limiter, e->now));
+	}
 	return at;
 }
 
 void scheduler_run(struct engine *e)
 {
 	uint32_t n = (uint32_t)e->policy->tenants.count;
-	int64_t n_ready = 0;
 
 	grow_share(e);
-	for (uint32_t i = 0; i < n; i++)
-		fail_held(e, &e->applications[i]);
-	release(e);
 	for (uint32_t i = 0; i < n; i++) {
-		arm(e, &e->applications[i], next_turn(e, &e->applications[i]));
-		n_ready += e->applications[i].n_ready;
+		application_tick(e, &e->applications[i]);
+		fail_hopeless(e, &e->applications[i]);
 	}
-	metrics_set(e->metrics, METRIC_in_flight, e->in_flight);
-	metrics_set(e->metrics, METRIC_calls_ready, n_ready);
+	release(e);
+	for (uint32_t i = 0; i < n; i++)
+		arm(e, &e->applications[i], next_turn(e, &e->applications[i]));
+	application_report(e);
 	metrics_set(e->metrics, METRIC_calls_active, e->alarms.used - n);
 }
 

@@ -319,6 +319,20 @@ static void note_answer(struct answered *a)
 	}
 }
 
+/* What the answer says of Graph. The time that it waited for a token is not Graph's. */
+static void note_health(struct answered *a)
+{
+	const struct concurrency_answer heard = {
+		.sent = instant_max(a->invite->sent, a->answer->sent_at),
+		.now = a->e->now,
+		.health = health_of(a->answer, &a->outcome),
+		.is_accepted = a->outcome.class == OUTCOME_ACCEPTED,
+		.in_flight = a->application->in_flight,
+	};
+
+	application_heard(a->e, a->application, &heard, a->call);
+}
+
 /* The tries of the command are used up: what is left of it fails for the reason of the last one. */
 static void give_up(struct answered *a, struct job *job)
 {
@@ -368,7 +382,7 @@ void settle_unsent(struct engine *e, struct invite *invite)
 	struct partition *partition = a.call->partition;
 
 	slots_remove(&e->invites, invite->id);
-	e->in_flight--;
+	application_end(e, invite->application);
 	scheduler_unsent(e, a.call);
 	a.call->invite = NULL;
 	a.call->state = CALL_IDLE;
@@ -384,18 +398,21 @@ void settle_unsent(struct engine *e, struct invite *invite)
 
 void settle_answer(struct engine *e, struct invite *invite, const struct answer *answer)
 {
-	struct answered a = { .e = e, .call = invite->call, .invite = invite, .answer = answer };
+	struct answered a = { .e = e,
+		              .call = invite->call,
+		              .application = invite->application,
+		              .invite = invite,
+		              .answer = answer };
 	struct partition *partition;
 
 	slots_remove(&e->invites, invite->id);
-	e->in_flight--;
 	if (a.call) {
-		a.application = application_of(e, a.call);
 		partition = a.call->partition;
 		outcome_judge(answer, e->policy->graph_url, bytes_of(a.call->id), e->wall,
 		              &e->operation, &a.outcome);
 		out_of_memory_if(e, !buffer_ok(&e->operation));
 		note_answer(&a);
+		note_health(&a);
 		a.call->invite = NULL;
 		a.call->state = CALL_IDLE;
 		apply(&a);
@@ -403,5 +420,6 @@ void settle_answer(struct engine *e, struct invite *invite, const struct answer 
 		call_update(e, a.call);
 		partition_check_quiet(e, partition);
 	}
+	application_end(e, invite->application);
 	free(invite);
 }

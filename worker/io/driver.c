@@ -11,6 +11,7 @@
 #include "worker/io/alarms.h"
 #include "worker/io/clock.h"
 #include "worker/io/owned.h"
+#include "worker/io/report.h"
 
 #include <inttypes.h>
 #include <stdlib.h>
@@ -100,17 +101,6 @@ static void perform_write(struct driver *d, const struct effect_write *write)
 	                            });
 }
 
-static void report_alerts(const struct driver *d, const struct effects *f)
-{
-	for (size_t i = 0; i < f->n_alerts; i++) {
-		FAILPOINT(bad_map_found);
-		log_error(d->log, "ledger.bad-map",
-		          "partition=%" PRId32 " offset=%" PRId64 " problem=%s",
-		          f->alerts[i].partition, f->alerts[i].offset,
-		          map_problem_text(f->alerts[i].problem));
-	}
-}
-
 static void perform_alarms(struct driver *d, const struct effects *f, instant_t now)
 {
 	for (size_t i = 0; i < f->n_alarms; i++)
@@ -155,7 +145,7 @@ static void perform(struct driver *d, const struct effects *f, instant_t now)
 	perform_alarms(d, f, now);
 	perform_fetches(d, f);
 	note_quiet(d, f);
-	report_alerts(d, f);
+	report_effects(d->log, &d->options.policy, f);
 	write_trace(d, buffer_bytes(&f->trace));
 }
 

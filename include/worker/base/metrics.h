@@ -71,6 +71,22 @@
 	METRIC(token_failures, COUNTER, "token_fetches_total", "result=\"failed\"", "")            \
 	METRIC(in_flight, GAUGE, "requests_in_flight", "",                                         \
 	       "Invite requests sent and not answered.")                                           \
+	METRIC(in_flight_limit, GAUGE, "requests_in_flight_limit", "",                             \
+	       "Most that Graph may have now; below graph.max_in_flight: it is slow or fails.")    \
+	METRIC(breakers_open, GAUGE, "breakers", "state=\"open\"",                                 \
+	       "Applications for which Graph is ill: nothing is sent (open) but a probe "          \
+	       "(probing).")                                                                       \
+	METRIC(breakers_probing, GAUGE, "breakers", "state=\"probing\"", "")                       \
+	METRIC(breaker_openings, COUNTER, "breaker_openings_total", "",                            \
+	       "Times that a row of failures, or a failed probe, stopped sending.")                \
+	METRIC(waiting_batch, GAUGE, "commands_waiting", "reason=\"batch\"",                       \
+	       "Commands that wait, by what their call waits for; call: a request of it is in "    \
+	       "flight.")                                                                          \
+	METRIC(waiting_rate, GAUGE, "commands_waiting", "reason=\"callRate\"", "")                 \
+	METRIC(waiting_hold, GAUGE, "commands_waiting", "reason=\"hold\"", "")                     \
+	METRIC(waiting_application, GAUGE, "commands_waiting", "reason=\"application\"", "")       \
+	METRIC(waiting_breaker, GAUGE, "commands_waiting", "reason=\"breaker\"", "")               \
+	METRIC(waiting_call, GAUGE, "commands_waiting", "reason=\"call\"", "")                     \
 	METRIC(                                                                                    \
 	    calls_active, GAUGE, "calls", "",                                                      \
 	    "Calls that have work waiting, a bucket that is not full, or are known to be over.")   \

@@ -5,7 +5,9 @@
 #ifndef WORKER_CORE_APPLICATION_H
 #define WORKER_CORE_APPLICATION_H
 
+#include "worker/core/breaker.h"
 #include "worker/core/call.h"
+#include "worker/core/concurrency.h"
 #include "worker/core/throttle.h"
 
 struct application {
@@ -14,6 +16,10 @@ struct application {
 	instant_t armed;                /* As the shell knows it; NEVER: cleared */
 	struct call *ring[QUEUE_COUNT]; /* Calls that wait for the application, in turn */
 	uint32_t n_ready;               /* In these rings */
+	uint32_t n_waiting;             /* Commands of the calls that wait for it */
+	uint32_t in_flight;             /* Requests and looks that are being marked or answered */
+	struct concurrency concurrency; /* How many may be … */
+	struct breaker breaker;         /* … and whether any */
 	struct limiter limiter;
 	instant_t hold_until; /* Nothing is sent before it */
 	instant_t held_since; /* Begin of an unbroken row of holds; NEVER: not held */
@@ -29,6 +35,30 @@ bool application_open(struct engine *e, uint32_t tenant) MUST_CHECK;
 
 /* The first call whose turn it is; NULL when none is ready. */
 struct call *application_first(const struct application *a);
+
+/* A request, or a look, is begun; or it has ended, however. */
+void application_begin(struct engine *e, struct application *a);
+void application_end(struct engine *e, struct application *a);
+
+/* Something about Graph's health came with the answer to a request, which has not ended yet. */
+void application_heard(struct engine *e, struct application *a,
+                       const struct concurrency_answer *answer, const struct call *call);
+
+/* The same of a look, which says little: it matters while Graph is probed. */
+void application_looked(struct engine *e, struct application *a,
+                        const struct breaker_answer *answer);
+
+/* The pause before a probe may be over. */
+void application_tick(struct engine *e, struct application *a);
+
+/* True when one more request may be in flight. */
+bool application_has_room(const struct engine *e, const struct application *a);
+
+/* True when Graph has been ill for so long that what waits for it should wait no longer. */
+bool application_is_ill_too_long(const struct engine *e, const struct application *a);
+
+/* Bring the figures of all applications up to date. */
+void application_report(struct engine *e);
 
 static inline bool application_is_held(const struct application *a, instant_t now)
 {

@@ -8,8 +8,10 @@
  *     +------------------------------------ well ---------------+
  *
  * Ill answers are many when as many came in a row as the policy says, or when half of the last 64
- * were ill. Only answers to requests that were sent in the present state count: a breaker that has
- * just closed is not opened by what failed before.
+ * were ill. An ill answer to a call that had one of the two before it does not count: that may be
+ * an illness of the call, and a call has a backoff of its own. Only answers to requests that were
+ * sent in the present state count: a breaker that has just closed is not opened by what failed
+ * before.
  *
  * Pure: it holds no clock and sends nothing. A probe is any request; that there is one at a time is
  * a bound on the requests in flight, breaker_allows(). */
@@ -38,6 +40,7 @@ struct breaker {
 	instant_t ill;     /* Since when it has not been closed; NEVER: it is closed */
 	uint64_t recent;   /* The last answers, newest first: 1 is an ill one */
 	uint32_t row;      /* Ill answers in a row */
+	uint64_t last[2];  /* The calls of the two that came last */
 	uint32_t well_row; /* Others in a row */
 	unsigned pauses;   /* Since it was well for long; they grow with it */
 	int64_t ill_us;    /* Time that it was not closed, until 'ill' */
@@ -45,9 +48,15 @@ struct breaker {
 
 void breaker_init(struct breaker *b, const struct breaker_policy *policy, instant_t now);
 
-/* Count an answer to a request that was sent at 'sent'. True when the state changed. */
-bool breaker_note(struct breaker *b, instant_t sent, instant_t now, enum health health,
-                  struct random *random);
+/* An answer, as far as it matters here. */
+struct breaker_answer {
+	instant_t sent, now;
+	enum health health;
+	uint64_t call; /* Any number that tells calls apart */
+};
+
+/* Count an answer. True when the state changed. */
+bool breaker_note(struct breaker *b, const struct breaker_answer *answer, struct random *random);
 
 /* Let time pass: a pause may be over. True when the state changed. */
 bool breaker_tick(struct breaker *b, instant_t now);

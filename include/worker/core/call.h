@@ -40,6 +40,7 @@ struct call {
 	enum call_state state;
 	enum call_queue ring; /* Which ring it stands in while READY */
 	struct job *queue[QUEUE_COUNT];
+	uint32_t n_jobs;       /* In these queues */
 	struct invite *invite; /* While BUSY */
 	struct limiter limiter;
 	unsigned doubts;         /* Commands of which a part may have been sent: they come first */
@@ -54,6 +55,7 @@ struct call {
 	wall_t next_expiry;      /* No command of it expires earlier; INT64_MAX: none does */
 	enum wait wait;          /* What it waits for since 'wait_since' */
 	instant_t wait_since;
+	duration_t wait_ill; /* breaker_ill_time() at 'wait_since' */
 	int64_t waited_us[WAIT_COUNT];
 	instant_t over_until; /* So long it is remembered that the call is over */
 	bool is_established;  /* Graph has accepted a request for it */

@@ -13,6 +13,9 @@
 /* Ask Graph about the call, whose doubts come first; it is BUSY until the answer. */
 void doubt_look(struct engine *e, struct call *call);
 
+/* There is nowhere to look, or no use in looking any longer: decide without evidence. */
+void doubt_give_up(struct engine *e, struct call *call);
+
 /* What came back. */
 void doubt_judge(struct engine *e, struct call *call, const struct answer *answer);
 

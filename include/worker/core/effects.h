@@ -84,6 +84,19 @@ struct effect_alert {
 	enum map_problem problem;
 };
 
+/* Graph's health in the tenant has changed: a person may want to know. */
+enum notice_kind {
+	NOTICE_ILL,   /* Nothing is sent for 'time' */
+	NOTICE_PROBE, /* One request may go */
+	NOTICE_WELL   /* After 'time' */
+};
+
+struct effect_notice {
+	enum notice_kind kind;
+	uint32_t tenant;
+	duration_t time;
+};
+
 struct effects {
 	struct effect_mark *marks;
 	size_t n_marks, marks_capacity;
@@ -101,6 +114,8 @@ struct effects {
 	size_t n_follows, follows_capacity;
 	struct effect_alert *alerts;
 	size_t n_alerts, alerts_capacity;
+	struct effect_notice *notices;
+	size_t n_notices, notices_capacity;
 	struct effect_fetch *fetches;
 	size_t n_fetches, fetches_capacity;
 	int32_t *quiet; /* Partitions that were to be revoked and have nothing going on any more */
@@ -121,6 +136,7 @@ void effects_mark(struct effects *f, uint64_t invite_id, int32_t partition);
 void effects_look(struct effects *f, const struct effect_look *look);
 void effects_follow(struct effects *f, const struct effect_follow *follow);
 void effects_alert(struct effects *f, const struct effect_alert *alert);
+void effects_notice(struct effects *f, const struct effect_notice *notice);
 struct effect_post *effects_post(struct effects *f);
 struct effect_write *effects_write(struct effects *f);
 void effects_alarm(struct effects *f, uint64_t id, instant_t at);

@@ -13,6 +13,7 @@ struct invite {
 	uint64_t id;
 	enum invite_state state;
 	struct call *call; /* NULL when its partition was forgotten: the answer changes nothing */
+	struct application *application; /* In which it counts */
 	struct batch batch;
 	instant_t sent;
 };

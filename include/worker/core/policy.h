@@ -49,6 +49,9 @@ struct policy {
 	uint32_t application_burst;
 	duration_t share_delay; /* How long a grown share of the application's rate is not used */
 	uint32_t max_in_flight; /* Requests without an answer */
+	uint32_t min_in_flight; /* So many at least, however slow Graph is */
+	uint32_t breaker_row;   /* Ill answers in a row that stop sending; 0: none do */
+	duration_t breaker_cap; /* Longest pause between two probes */
 	uint32_t release_per_step; /* Most requests started by one event */
 
 	duration_t retry_base;   /* First pause of the exponential backoff */

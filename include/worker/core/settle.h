@@ -5,8 +5,8 @@
 
 #include "worker/core/state.h"
 
-/* An invite that was to be marked is not sent after all: a command of it has expired meanwhile, or
- * was withdrawn. Frees the invite. */
+/* An invite that was to be marked is not sent after all: a command of it has expired meanwhile or
+ * was withdrawn, or Graph has become ill. Frees the invite. */
 void settle_unsent(struct engine *e, struct invite *invite);
 
 /* An answer to an invite that is in flight. Frees the invite. */

@@ -8,6 +8,7 @@
 	WAIT(RATE, "callRate", "a token of its call: rate.call")                                   \
 	WAIT(HOLD, "hold", "the end of a Retry-After, a backoff or a settle time")                 \
 	WAIT(APPLICATION, "application", "the application's rate, or a free request")              \
+	WAIT(BREAKER, "breaker", "Graph to be well again, while it is probed")                     \
 	WAIT(CALL, "call", "the request before it of the same call")
 
 enum wait {

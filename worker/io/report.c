@@ -1,0 +1,40 @@
+/* What the engine wants people to know: see report.h. */
+#include "worker/io/report.h"
+
+#include "worker/base/failpoint.h"
+
+#include <inttypes.h>
+
+static void report_alert(const struct log *log, const struct effect_alert *alert)
+{
+	FAILPOINT(bad_map_found);
+	log_error(log, "ledger.bad-map", "partition=%" PRId32 " offset=%" PRId64 " problem=%s",
+	          alert->partition, alert->offset, map_problem_text(alert->problem));
+}
+
+static void report_notice(const struct log *log, const struct policy *policy,
+                          const struct effect_notice *notice)
+{
+	const char *tenant = policy->tenants.texts[notice->tenant];
+	long long ms = (long long)duration_to_ms(notice->time);
+
+	switch (notice->kind) {
+	case NOTICE_ILL:
+		log_warn(log, "graph.ill", "tenant=%s pause_ms=%lld", tenant, ms);
+		break;
+	case NOTICE_PROBE:
+		log_info(log, "graph.probe", "tenant=%s", tenant);
+		break;
+	case NOTICE_WELL:
+		log_info(log, "graph.well", "tenant=%s ill_ms=%lld", tenant, ms);
+		break;
+	}
+}
+
+void report_effects(const struct log *log, const struct policy *policy, const struct effects *f)
+{
+	for (size_t i = 0; i < f->n_alerts; i++)
+		report_alert(log, &f->alerts[i]);
+	for (size_t i = 0; i < f->n_notices; i++)
+		report_notice(log, policy, &f->notices[i]);
+}
