@@ -38,6 +38,7 @@ WAITS = {
     "batch": "company",
     "callRate": "the call's rate",
     "application": "the application's rate",
+    "breaker": "Graph to be well again",
     "hold": "Graph's throttling to end",
     "call": "the request before",
 }

@@ -144,9 +144,10 @@ struct world {
 	size_t n_writes;
 	struct world_look *looks; /* Not answered */
 	size_t n_looks;
-	unsigned n_looked[2]; /* Questions of each kind so far */
-	size_t n_follows;     /* Operations of which the end may be asked for, so far */
-	char followed[512];   /* The call and the operation of the last of them */
+	unsigned n_looked[2];  /* Questions of each kind so far */
+	size_t n_follows;      /* Operations of which the end may be asked for, so far */
+	char followed[512];    /* The call and the operation of the last of them */
+	unsigned n_notices[3]; /* Of each kind */
 	struct world_alarm *alarms;
 	size_t n_alarms;
 	struct world_call *calls;

@@ -43,9 +43,20 @@ static void spend_application(struct world *w, uint32_t tenant)
 	      w->now);
 }
 
+/* While Graph is ill nothing is begun, but for one probe when the pause is over. */
+static void judge_health(const struct world *w)
+{
+	const int64_t *figures = w->metrics.values;
+
+	assert_true(figures[METRIC_breakers_open] < (int64_t)w->policy.tenants.count);
+	assert_true(figures[METRIC_in_flight] <= figures[METRIC_in_flight_limit] ||
+	            w->policy.tenants.count > 1);
+}
+
 void oracle_mark(struct world *w)
 {
 	judge_in_flight(w);
+	judge_health(w);
 }
 
 static struct world_call *call_of(struct world *w, const char *id, int32_t partition, instant_t now)

@@ -51,6 +51,9 @@ static struct policy random_policy(struct history *h)
 	policy.share_delay = duration_ms((int64_t)below(h, 3000));
 	policy.max_hold = duration_ms(5000 + (int64_t)below(h, 60000));
 	policy.max_attempts = 1 + (uint32_t)below(h, 20);
+	policy.min_in_flight = 1 + (uint32_t)below(h, 4);
+	policy.breaker_row = (uint32_t)below(h, 5);
+	policy.breaker_cap = duration_ms(1000 + (int64_t)below(h, 10000));
 	policy.settle = duration_ms(1000 + (int64_t)below(h, 20000));
 	policy.history = 500;
 	policy.dead_letter_failed = chance(h, 30);

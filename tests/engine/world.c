@@ -221,6 +221,8 @@ static void take_partitions(struct world *w, const struct effects *f)
 		assert_true(p->is_paused != f->fetches[i].paused);
 		p->is_paused = f->fetches[i].paused;
 	}
+	for (size_t i = 0; i < f->n_notices; i++)
+		w->n_notices[f->notices[i].kind]++;
 	for (size_t i = 0; i < f->n_quiet; i++)
 		assert_int_equal(++w->partitions[f->quiet[i]].n_quiet, 1);
 	for (size_t i = 0; i < f->n_alerts; i++) {

@@ -264,3 +264,27 @@ def test_a_login_service_that_is_down_holds_all_and_loses_nothing(pipeline):
         ("invite", 200),
     ]
     assert worker.ready()
+
+
+def test_an_ill_graph_is_probed_and_not_hammered(pipeline):
+    pipeline.graph.set_rules({"status": 500})
+    worker = pipeline.worker(
+        graph={"max_in_flight": 4, "breaker_pause": "1s"},
+        evidence={"operations": False, "roster": False},
+    ).start()
+    send(pipeline, *(command(f"c-{n}", "u", commandId=str(n)) for n in range(60)))
+    wait_until(lambda: "graph.probe" in worker.log(), 60, "a probe")
+    metrics = worker.metrics()
+    assert metrics["invite_worker_breaker_openings_total"] >= 1
+    assert metrics['invite_worker_commands_waiting{reason="breaker"}'] >= 30
+    pipeline.graph.set_rules()
+    replies = by_id(pipeline.replies.replies(60))
+    assert "graph.ill" in worker.log() and "graph.well" in worker.log()
+    statuses = [reply["status"] for reply in replies.values()]
+    failed = [one for one in pipeline.graph.invites() if one["status"] == 500]
+    assert statuses.count("unknown") == len(failed)
+    assert statuses.count("accepted") == 60 - len(failed)
+    # The row, what was in flight beside its last one, and a few probes.
+    assert 10 <= len(failed) <= 20
+    waited = max(reply["timing"]["waitedFor"]["breaker"] for reply in replies.values())
+    assert waited >= 700

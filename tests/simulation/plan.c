@@ -27,6 +27,8 @@ static void choose_policy(struct plan *plan, struct random *r)
 	p->max_in_flight = one_in(r, 4) ? 2 : 256;
 	p->max_hold.us = one_in(r, 4) ? 20000000 : 300000000;
 	p->max_attempts = one_in(r, 4) ? 2 + below(r, 3) : 20;
+	p->min_in_flight = 1 + below(r, 8);
+	p->breaker_row = one_in(r, 3) ? 1 + below(r, 3) : 10;
 	p->settle.us = SETTLE_US;
 	p->look_at_operations = !one_in(r, 4);
 	p->look_at_roster = !one_in(r, 3);

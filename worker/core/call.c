@@ -224,7 +224,8 @@ void call_hold(struct engine *e, struct call *call, instant_t until, enum reason
 
 void call_doubt(struct engine *e, struct call *call)
 {
-	call->doubts++;
+	if (call->doubts++ == 0)
+		call->doubt_since = e->now;
 	call->doubt_until = instant_max(call->doubt_until, instant_add(e->now, e->policy->settle));
 }
 

@@ -43,7 +43,8 @@ struct call {
 	uint32_t n_jobs;       /* In these queues */
 	struct invite *invite; /* While BUSY */
 	struct limiter limiter;
-	unsigned doubts;         /* Commands of which a part may have been sent: they come first */
+	unsigned doubts; /* Commands of which a part may have been sent: they come first */
+	instant_t doubt_since;
 	instant_t doubt_until;   /* What may still be on its way has arrived by then */
 	uint64_t look_id;        /* While evidence is looked for; else SLOTS_NONE */
 	bool look_at_roster;     /* The operations have been read */
