@@ -4,7 +4,9 @@
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdint.h>
+#include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include <cmocka.h>
 
@@ -81,6 +83,25 @@ static void writes_utc_with_milliseconds(void **state)
 	assert_string_equal(text, "1969-12-31T23:59:59.999Z");
 }
 
+static void libc_writes_the_same_of_every_day(void **state)
+{
+	(void)state;
+	for (int64_t day = -719000; day < 2900000; day++) {
+		const time_t seconds = day * 86400 + (day & 0xFFFF);
+		char text[WALL_TEXT_SIZE], expected[WALL_TEXT_SIZE];
+		struct tm tm;
+
+		gmtime_r(&seconds, &tm);
+		if (tm.tm_mday < 28 && tm.tm_mday > 1)
+			continue;
+		wall_format((wall_t){ seconds * 1000000 + 7000 }, text);
+		/* strftime() does not fill years with zeros. */
+		assert_int_equal(strtol(text, NULL, 10), tm.tm_year + 1900);
+		strftime(expected, sizeof(expected), "-%m-%dT%H:%M:%S.007Z", &tm);
+		assert_string_equal(text + 4, expected);
+	}
+}
+
 static void reads_the_three_forms_of_an_http_date(void **state)
 {
 	static const char *const texts[] = {
@@ -122,6 +143,7 @@ int main(void)
 		cmocka_unit_test(reads_rfc_3339_with_any_offset_and_fraction),
 		cmocka_unit_test(refuses_what_is_not_rfc_3339),
 		cmocka_unit_test(writes_utc_with_milliseconds),
+		cmocka_unit_test(libc_writes_the_same_of_every_day),
 		cmocka_unit_test(reads_the_three_forms_of_an_http_date),
 		cmocka_unit_test(refuses_what_is_not_an_http_date),
 		cmocka_unit_test(adding_saturates_at_never),

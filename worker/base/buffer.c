@@ -58,7 +58,7 @@ static bool reserve(struct buffer *b, size_t more)
 	return true;
 }
 
-void buffer_append(struct buffer *b, const void *data, size_t size)
+void buffer_append_more(struct buffer *b, const void *data, size_t size)
 {
 	if (!reserve(b, size))
 		return;
@@ -66,21 +66,6 @@ void buffer_append(struct buffer *b, const void *data, size_t size)
 		memcpy(b->data + b->size, data, size);
 	b->size += size;
 	b->data[b->size] = '\0';
-}
-
-void buffer_append_bytes(struct buffer *b, struct bytes bytes)
-{
-	buffer_append(b, bytes.data, bytes.size);
-}
-
-void buffer_append_text(struct buffer *b, const char *text)
-{
-	buffer_append(b, text, strlen(text));
-}
-
-void buffer_append_char(struct buffer *b, char c)
-{
-	buffer_append(b, &c, 1);
 }
 
 void buffer_append_int(struct buffer *b, int64_t value)
@@ -127,29 +112,45 @@ static void append_escaped(struct buffer *b, unsigned char c)
 		buffer_printf(b, "\\u%04x", c);
 }
 
+/* Past all that stands for itself in a JSON string; '*ret_length' is that of what stopped it, 0
+ * when it is not UTF-8. */
+static size_t skip_plain(struct bytes text, size_t i, size_t *ret_length)
+{
+	size_t length = 1;
+
+	for (; i < text.size; i += length) {
+		unsigned char c = (unsigned char)text.data[i];
+
+		length = 1;
+		if (c >= 0x80)
+			length = utf8_length(text.data + i, text.size - i);
+		else if (c < 0x20 || c == '"' || c == '\\' || c == 0x7F)
+			break;
+		if (length == 0)
+			break;
+	}
+	*ret_length = length;
+	return i;
+}
+
 void buffer_append_json(struct buffer *b, struct bytes text)
 {
-	const unsigned char *p = (const unsigned char *)text.data;
-	size_t plain = 0; /* Start of what needs no change and is not yet copied */
 	size_t i = 0;
 
 	buffer_append_char(b, '"');
 	while (i < text.size) {
-		size_t length = utf8_length(text.data + i, text.size - i);
+		size_t length;
+		size_t stop = skip_plain(text, i, &length);
 
-		if (length > 0 && p[i] >= 0x20 && p[i] != '"' && p[i] != '\\' && p[i] != 0x7F) {
-			i += length;
-			continue;
-		}
-		buffer_append(b, p + plain, i - plain);
+		buffer_append(b, text.data + i, stop - i);
+		i = stop + 1;
+		if (stop == text.size)
+			break;
 		if (length == 0)
 			buffer_append_text(b, "\xEF\xBF\xBD");
 		else
-			append_escaped(b, p[i]);
-		plain = ++i;
+			append_escaped(b, (unsigned char)text.data[stop]);
 	}
-	if (text.size > plain)
-		buffer_append(b, p + plain, text.size - plain);
 	buffer_append_char(b, '"');
 }
 

@@ -7,21 +7,57 @@
 
 #define US_PER_SECOND INT64_C(1000000)
 
+#define SECONDS_PER_DAY 86400
+
+/* The year, month and day of a day counted from 1970. Years are taken to begin in March, so that a
+ * leap day is the last of its year; 400 of them are an era. */
+static void civil_from_days(int64_t days, int ret[static 3])
+{
+	int64_t shifted = days + 719468; /* From the first of March of the year 0 */
+	int64_t era = (shifted >= 0 ? shifted : shifted - 146096) / 146097;
+	int64_t day_of_era = shifted - era * 146097;
+	int64_t year_of_era =
+	    (day_of_era - day_of_era / 1460 + day_of_era / 36524 - day_of_era / 146096) / 365;
+	int64_t day = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+	int64_t month = (5 * day + 2) / 153;
+
+	ret[0] = (int)(year_of_era + era * 400 + (month >= 10));
+	ret[1] = (int)(month < 10 ? month + 3 : month - 9);
+	ret[2] = (int)(day - (153 * month + 2) / 5 + 1);
+}
+
+/* Write the last 'digits' digits and a character behind them. */
+static char *put_number(char *to, int64_t number, int digits, char behind)
+{
+	for (int i = digits; i-- > 0; number /= 10)
+		to[i] = (char)('0' + number % 10);
+	to[digits] = behind;
+	return to + digits + 1;
+}
+
+/* Rounded down, also before 1970. */
+static int64_t divide_down(int64_t number, int64_t by)
+{
+	return number / by - (number % by < 0);
+}
+
 void wall_format(wall_t w, char text[static WALL_TEXT_SIZE])
 {
-	int64_t rounded_down = w.us / 1000 - (w.us % 1000 < 0);
-	time_t seconds = (time_t)(rounded_down / 1000);
-	int milliseconds = (int)(rounded_down % 1000);
-	struct tm tm;
-	size_t n;
+	int64_t milliseconds = divide_down(w.us, 1000);
+	int64_t seconds = divide_down(milliseconds, 1000);
+	int64_t days = divide_down(seconds, SECONDS_PER_DAY);
+	int64_t of_day = seconds - days * SECONDS_PER_DAY;
+	int date[3];
 
-	if (milliseconds < 0) {
-		milliseconds += 1000;
-		seconds--;
-	}
-	gmtime_r(&seconds, &tm);
-	n = strftime(text, WALL_TEXT_SIZE, "%Y-%m-%dT%H:%M:%S", &tm);
-	snprintf(text + n, WALL_TEXT_SIZE - n, ".%03dZ", milliseconds);
+	civil_from_days(days, date);
+	text = put_number(text, date[0], 4, '-');
+	text = put_number(text, date[1], 2, '-');
+	text = put_number(text, date[2], 2, 'T');
+	text = put_number(text, of_day / 3600, 2, ':');
+	text = put_number(text, of_day / 60 % 60, 2, ':');
+	text = put_number(text, of_day % 60, 2, '.');
+	text = put_number(text, milliseconds - seconds * 1000, 3, 'Z');
+	*text = '\0';
 }
 
 /* Read exactly 'digits' digits at '*p' as a number from 'min' to 'max'. */

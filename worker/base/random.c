@@ -1,9 +1,6 @@
 /* splitmix64: one word of state, good enough for jitter, ids of requests and seeded tests. */
 #include "worker/base/random.h"
 
-#include <inttypes.h>
-#include <stdio.h>
-
 void random_init(struct random *r, uint64_t seed)
 {
 	r->state = seed;
@@ -23,12 +20,22 @@ uint64_t random_below(struct random *r, uint64_t bound)
 	return bound ? random_next(r) % bound : 0;
 }
 
+static char *put_hex(char *to, uint64_t number, int digits, char behind)
+{
+	for (int i = digits; i-- > 0; number >>= 4)
+		to[i] = "0123456789abcdef"[number & 0xF];
+	to[digits] = behind;
+	return to + digits + 1;
+}
+
 void random_uuid(struct random *r, char text[static RANDOM_UUID_SIZE])
 {
 	uint64_t a = random_next(r);
 	uint64_t b = random_next(r);
 
-	snprintf(text, RANDOM_UUID_SIZE,
-	         "%08" PRIx64 "-%04" PRIx64 "-4%03" PRIx64 "-%04" PRIx64 "-%012" PRIx64, a >> 32,
-	         (a >> 16) & 0xFFFF, a & 0xFFF, ((b >> 48) & 0x3FFF) | 0x8000, b & 0xFFFFFFFFFFFF);
+	text = put_hex(text, a >> 32, 8, '-');
+	text = put_hex(text, a >> 16, 4, '-');
+	text = put_hex(text, (a & 0xFFF) | 0x4000, 4, '-');
+	text = put_hex(text, ((b >> 48) & 0x3FFF) | 0x8000, 4, '-');
+	put_hex(text, b, 12, '\0');
 }

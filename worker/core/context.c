@@ -3,11 +3,6 @@
 
 #include "worker/core/partition.h"
 
-#include <inttypes.h>
-#include <stdio.h>
-
-#define FRONT_SIZE 32
-
 /* A short name of the topic: 32 bits of FNV-1a, enough to tell a few topics apart. */
 static uint32_t short_name(struct bytes topic)
 {
@@ -19,12 +14,16 @@ static uint32_t short_name(struct bytes topic)
 }
 
 /* What all contexts of a partition begin with. */
-static struct bytes write_front(struct bytes topic, int32_t partition, char front[FRONT_SIZE])
+static void write_front(struct bytes topic, int32_t partition, struct buffer *out)
 {
-	int size = snprintf(front, FRONT_SIZE, CONTEXT_PREFIX "%08" PRIx32 ":%" PRId32 ":",
-	                    short_name(topic), partition);
+	uint32_t name = short_name(topic);
 
-	return (struct bytes){ front, (size_t)size };
+	buffer_append_text(out, CONTEXT_PREFIX);
+	for (int shift = 28; shift >= 0; shift -= 4)
+		buffer_append_char(out, "0123456789abcdef"[name >> shift & 0xF]);
+	buffer_append_char(out, ':');
+	buffer_append_int(out, partition);
+	buffer_append_char(out, ':');
 }
 
 /* Items from 'at' on that belong to one command. */
@@ -45,17 +44,19 @@ static void write_runs(const struct batch_item *items, size_t n, struct buffer *
 	for (size_t at = 0; at < n; at += run) {
 		for (run = 1; at + run < n && items[at + run].index == items[at].index + run;)
 			run++;
-		buffer_printf(out, "+%zu*%zu", items[at].index, run);
+		buffer_append_char(out, '+');
+		buffer_append_int(out, (int64_t)items[at].index);
+		buffer_append_char(out, '*');
+		buffer_append_int(out, (int64_t)run);
 	}
 }
 
 void context_write(const struct batch *batch, struct bytes topic, struct buffer *out)
 {
 	const struct job *first = batch->items[0].job;
-	char front[FRONT_SIZE];
 	size_t n;
 
-	buffer_append_bytes(out, write_front(topic, first->partition->number, front));
+	write_front(topic, first->partition->number, out);
 	for (size_t at = 0; at < batch->n; at += n) {
 		const struct job *job = batch->items[at].job;
 
@@ -66,7 +67,8 @@ void context_write(const struct batch *batch, struct bytes topic, struct buffer 
 		if (n < job->n_results)
 			write_runs(&batch->items[at], n, out);
 	}
-	buffer_printf(out, ":%" PRIu32, first->attempts);
+	buffer_append_char(out, ':');
+	buffer_append_int(out, first->attempts);
 }
 
 /* A context that is being read from its front. */

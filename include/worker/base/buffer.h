@@ -44,10 +44,37 @@ static inline struct bytes buffer_bytes(const struct buffer *b)
 	return (struct bytes){ .data = b->data ? b->data : "", .size = b->size };
 }
 
-void buffer_append(struct buffer *b, const void *data, size_t size);
-void buffer_append_bytes(struct buffer *b, struct bytes bytes);
-void buffer_append_text(struct buffer *b, const char *text);
-void buffer_append_char(struct buffer *b, char c);
+/* Private: append when the memory has to grow first, or the ceiling is reached. */
+void buffer_append_more(struct buffer *b, const void *data, size_t size);
+
+/* Texts are put together from many small pieces, most of which fit. */
+static inline void buffer_append(struct buffer *b, const void *data, size_t size)
+{
+	if (b->failed || size >= b->capacity - b->size || size > b->limit - b->size) {
+		buffer_append_more(b, data, size);
+		return;
+	}
+	if (size > 0)
+		memcpy(b->data + b->size, data, size);
+	b->size += size;
+	b->data[b->size] = '\0';
+}
+
+static inline void buffer_append_bytes(struct buffer *b, struct bytes bytes)
+{
+	buffer_append(b, bytes.data, bytes.size);
+}
+
+static inline void buffer_append_text(struct buffer *b, const char *text)
+{
+	buffer_append(b, text, strlen(text));
+}
+
+static inline void buffer_append_char(struct buffer *b, char c)
+{
+	buffer_append(b, &c, 1);
+}
+
 void buffer_append_int(struct buffer *b, int64_t value);
 void buffer_printf(struct buffer *b, const char *format, ...) PRINTF_LIKE(2, 3);
 
