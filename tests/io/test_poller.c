@@ -85,7 +85,7 @@ static void tells_of_what_is_watched_and_nothing_else(void **state)
 	world_open(&w);
 	assert_int_equal(poller_watch(&w.poller, w.near[0], POLLER_READABLE, false), 0);
 	assert_int_equal(poller_watch(&w.poller, w.near[1], POLLER_READABLE, false), 0);
-	poller_forget(&w.poller, w.near[0]);
+	poller_rest(&w.poller, w.near[0]);
 	assert_int_equal(write(w.far[0], "x", 1), 1);
 	assert_int_equal(write(w.far[1], "x", 1), 1);
 	uv_run(&w.loop, UV_RUN_DEFAULT);
@@ -98,12 +98,37 @@ static void tells_of_what_is_watched_and_nothing_else(void **state)
 	world_close(&w);
 }
 
+static void watches_again_what_has_rested(void **state)
+{
+	struct world w;
+
+	(void)state;
+	world_open(&w);
+	for (int i = 0; i < 2; i++)
+		assert_int_equal(poller_watch(&w.poller, w.near[i], POLLER_READABLE, false), 0);
+	for (int i = 0; i < 2; i++)
+		poller_rest(&w.poller, w.near[i]);
+	assert_int_equal(write(w.far[0], "x", 1), 1);
+	assert_int_equal(poller_watch(&w.poller, w.near[1], POLLER_WRITABLE, false), 0);
+	uv_run(&w.loop, UV_RUN_DEFAULT);
+	assert_int_equal(w.ready[0], 0);
+	assert_int_equal(w.events, POLLER_WRITABLE);
+	assert_int_equal(poller_watch(&w.poller, w.near[0], POLLER_READABLE, false), 0);
+	uv_run(&w.loop, UV_RUN_DEFAULT);
+	assert_int_equal(w.ready[0], 1);
+	world_close(&w);
+}
+
 static void watches_a_number_that_was_used_again(void **state)
 {
 	struct world w;
 
 	(void)state;
 	world_open(&w);
+	assert_int_equal(poller_watch(&w.poller, w.near[2], POLLER_READABLE, false), 0);
+	poller_rest(&w.poller, w.near[2]);
+	assert_int_equal(dup2(w.near[0], w.near[2]), w.near[2]);
+	assert_int_equal(poller_watch(&w.poller, w.near[2], POLLER_READABLE, false), 0);
 	assert_int_equal(poller_watch(&w.poller, w.near[0], POLLER_READABLE, false), 0);
 	assert_int_equal(dup2(w.near[1], w.near[0]), w.near[0]);
 	assert_int_equal(poller_watch(&w.poller, w.near[0], POLLER_READABLE, true), 0);
@@ -160,6 +185,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(tells_of_what_is_watched_and_nothing_else),
+		cmocka_unit_test(watches_again_what_has_rested),
 		cmocka_unit_test(watches_a_number_that_was_used_again),
 		cmocka_unit_test(fires_an_alarm_once_and_never_when_it_is_unset),
 		cmocka_unit_test(tells_nothing_more_once_it_is_closed),

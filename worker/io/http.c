@@ -27,6 +27,7 @@ struct http {
 	struct http_transfer *active; /* In 'multi' */
 	struct http_transfer *spare;  /* Linked by 'next' */
 	size_t n_active, n_spare;
+	bool has_proxy;
 	void (*closed)(void *owner);
 	void *closed_owner;
 };
@@ -44,7 +45,7 @@ static int on_socket(CURL *easy, curl_socket_t fd, int what, void *owner, void *
 	(void)easy;
 	if (what == CURL_POLL_REMOVE) {
 		if (known)
-			poller_forget(&http->poller, fd);
+			poller_rest(&http->poller, fd);
 		return 0;
 	}
 	if (what == CURL_POLL_IN || what == CURL_POLL_INOUT)
@@ -105,8 +106,12 @@ static struct http_transfer *transfer_take(struct http *http)
 {
 	struct http_transfer *t = http->spare;
 
-	if (!t)
-		return transfer_new();
+	if (!t) {
+		t = transfer_new();
+		if (t)
+			t->has_proxy = http->has_proxy;
+		return t;
+	}
 	LL_DELETE(http->spare, t);
 	http->n_spare--;
 	return t;
@@ -188,6 +193,7 @@ struct http *http_new(uv_loop_t *loop, const struct http_options *options, struc
 		goto no_memory;
 	callbacks.owner = http;
 	http->state = HTTP_OPEN;
+	http->has_proxy = options->proxy != NULL;
 	http->multi = http_multi(http, options);
 	if (!http->multi)
 		goto no_memory;

@@ -4,15 +4,16 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* A copy that is never NULL, so that an empty value stays an empty value. */
-static char *copy_bytes(struct bytes bytes)
+/* Copy to '*room', which moves behind it. The copy is never NULL, so that an empty value stays an
+ * empty value. */
+static char *copy_bytes(struct bytes bytes, char **room)
 {
-	char *copy = malloc(bytes.size + 1);
+	char *copy = *room;
 
-	CHECK(copy);
 	if (bytes.size > 0)
 		memcpy(copy, bytes.data, bytes.size);
 	copy[bytes.size] = '\0';
+	*room += bytes.size + 1;
 	return copy;
 }
 
@@ -35,17 +36,20 @@ static rd_kafka_headers_t *copy_headers(const struct publisher_write *write)
 
 struct kafka_write *kafka_write_new(const struct publisher_write *write)
 {
-	struct kafka_write *w = calloc(1, sizeof(*w));
+	struct bytes topic = bytes_of(write->topic);
+	struct bytes key = write->has_key ? write->key : (struct bytes){ 0 };
+	struct kafka_write *w = malloc(sizeof(*w) + topic.size + key.size + write->value.size + 3);
+	char *room = (char *)(w + 1);
 
 	CHECK(w);
-	w->id = write->id;
-	w->topic = copy_bytes(bytes_of(write->topic));
-	w->has_key = write->has_key;
-	w->key = copy_bytes(write->has_key ? write->key : bytes_of(""));
-	w->key_size = write->has_key ? write->key.size : 0;
-	w->value = copy_bytes(write->value);
-	w->value_size = write->value.size;
-	w->headers = copy_headers(write);
+	*w = (struct kafka_write){ .id = write->id,
+		                   .has_key = write->has_key,
+		                   .key_size = key.size,
+		                   .value_size = write->value.size,
+		                   .headers = copy_headers(write) };
+	w->topic = copy_bytes(topic, &room);
+	w->key = copy_bytes(key, &room);
+	w->value = copy_bytes(write->value, &room);
 	return w;
 }
 
@@ -53,9 +57,6 @@ void kafka_write_free(struct kafka_write *w)
 {
 	if (w->headers)
 		rd_kafka_headers_destroy(w->headers);
-	free(w->topic);
-	free(w->key);
-	free(w->value);
 	free(w);
 }
 

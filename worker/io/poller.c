@@ -2,12 +2,15 @@
 #include "worker/io/poller.h"
 
 #include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
 #include <unistd.h>
 
 /* Sockets that one turn of the loop looks at; what is left stays ready for the next turn. */
 #define EVENTS_PER_TURN 64
+
+#define FIRST_DESCRIPTORS 1024
 
 static unsigned events_from_epoll(uint32_t epoll)
 {
@@ -22,6 +25,20 @@ static unsigned events_from_epoll(uint32_t epoll)
 	return events;
 }
 
+static bool is_resting(const struct poller *p, int fd)
+{
+	return (size_t)fd < p->n_resting && p->resting[fd];
+}
+
+/* The kernel forgets a closed descriptor by itself, so a refusal means that there is nothing left
+ * to do. */
+static void forget(struct poller *p, int fd)
+{
+	if ((size_t)fd < p->n_resting)
+		p->resting[fd] = false;
+	(void)epoll_ctl(p->epoll, EPOLL_CTL_DEL, fd, NULL);
+}
+
 /* A failing epoll descriptor is only noticed by asking it, so 'status' adds nothing. */
 static void on_poll(uv_poll_t *poll, int status, int uv_events)
 {
@@ -31,9 +48,15 @@ static void on_poll(uv_poll_t *poll, int status, int uv_events)
 
 	(void)status;
 	(void)uv_events;
-	for (int i = 0; i < n && p->state == POLLER_OPEN; i++)
-		p->callbacks.ready(p->callbacks.owner, events[i].data.fd,
-		                   events_from_epoll(events[i].events));
+	for (int i = 0; i < n && p->state == POLLER_OPEN; i++) {
+		int fd = events[i].data.fd;
+
+		if (is_resting(p, fd))
+			forget(p, fd);
+		else
+			p->callbacks.ready(p->callbacks.owner, fd,
+			                   events_from_epoll(events[i].events));
+	}
 }
 
 static void on_timer(uv_timer_t *timer)
@@ -78,7 +101,10 @@ int poller_open(struct poller *p, uv_loop_t *loop, const struct poller_callbacks
 int poller_watch(struct poller *p, int fd, unsigned events, bool known)
 {
 	struct epoll_event event = { .data.fd = fd };
-	int op = known ? EPOLL_CTL_MOD : EPOLL_CTL_ADD;
+	int op = known || is_resting(p, fd) ? EPOLL_CTL_MOD : EPOLL_CTL_ADD;
+
+	if ((size_t)fd < p->n_resting)
+		p->resting[fd] = false;
 
 	if (events & POLLER_READABLE)
 		event.events |= EPOLLIN;
@@ -93,11 +119,33 @@ int poller_watch(struct poller *p, int fd, unsigned events, bool known)
 	return -1;
 }
 
-/* The kernel forgets a closed descriptor by itself, so a refusal means that there is nothing left
- * to do. */
-void poller_forget(struct poller *p, int fd)
+static bool reserve(struct poller *p, int fd)
 {
-	(void)epoll_ctl(p->epoll, EPOLL_CTL_DEL, fd, NULL);
+	size_t n = p->n_resting ? p->n_resting : FIRST_DESCRIPTORS;
+	bool *resting;
+
+	if ((size_t)fd < p->n_resting)
+		return true;
+	while (n <= (size_t)fd)
+		n *= 2;
+	resting = realloc(p->resting, n * sizeof(*resting));
+	if (!resting)
+		return false;
+	memset(resting + p->n_resting, 0, n - p->n_resting);
+	p->resting = resting;
+	p->n_resting = n;
+	return true;
+}
+
+/* A connection rests between two requests, often for no time at all. It stays in the set: to take
+ * it out and to put it in again costs the kernel more than all else of a wait. When something
+ * happens to it meanwhile, it is taken out then. */
+void poller_rest(struct poller *p, int fd)
+{
+	if (reserve(p, fd))
+		p->resting[fd] = true;
+	else
+		forget(p, fd);
 }
 
 void poller_set_alarm(struct poller *p, int64_t ms)
@@ -114,6 +162,7 @@ void poller_close(struct poller *p)
 	p->state = POLLER_CLOSING;
 	uv_poll_stop(&p->poll);
 	close(p->epoll);
+	free(p->resting);
 	uv_close((uv_handle_t *)&p->poll, on_closed);
 	uv_close((uv_handle_t *)&p->timer, on_closed);
 }

@@ -19,6 +19,7 @@
 #define MAX_LINES_SIZE    (64 * 1024)
 #define MAX_BODY_SIZE     (1024 * 1024)
 #define MAX_HEADERS_BYTES (64 * 1024)
+#define MAX_FRONT_SIZE    300 /* Of a URL, up to its path; a longer one goes as a whole */
 
 /* Of each buffer: more than this is not kept for the next request. */
 #define KEPT_CAPACITY (32 * 1024)
@@ -155,15 +156,50 @@ static CURLcode set_owner_options(CURL *easy, struct http_transfer *t)
 	return code;
 }
 
+/* Where the path of a URL begins, if it can stand in a request as it is; NULL otherwise. */
+static const char *plain_path(const char *url)
+{
+	const char *host = strstr(url, "://") + 3;
+	const char *path = host + strcspn(host, "/?#");
+
+	if (*path != '/')
+		return NULL;
+	for (const char *c = path; *c; c++) {
+		if (*c <= ' ' || *c > '~' || *c == '#')
+			return NULL;
+	}
+	return path;
+}
+
+/* libcurl takes a URL apart and puts it together again for each request, byte by byte. What it
+ * needs for the connection is the front, which is short; the rest is given to it as the target of
+ * the request. A proxy that is asked for the request itself needs all of it. */
+static CURLcode set_url(CURL *easy, const char *url, bool has_proxy)
+{
+	const char *path = has_proxy ? NULL : plain_path(url);
+	char front[MAX_FRONT_SIZE];
+	CURLcode code = CURLE_OK;
+
+	if (path && (size_t)(path - url) < sizeof(front) - 1) {
+		memcpy(front, url, (size_t)(path - url) + 1);
+		front[path - url + 1] = '\0';
+		url = front;
+	} else {
+		path = NULL;
+	}
+	SET(CURLOPT_URL, url);
+	SET(CURLOPT_REQUEST_TARGET, path);
+	return code;
+}
+
 /* PIPEWAIT lets the requests of a cold start share the first connection where the server speaks
  * HTTP/2, which shows in the TLS handshake. Without TLS it would show with the first answer only,
  * and a server that is slow to give it would hold up all other requests. */
-static CURLcode set_request_options(CURL *easy, const struct http_request *request)
+static CURLcode set_request_options(CURL *easy, const struct http_request *request, bool has_proxy)
 {
 	bool tls = strncasecmp(request->url, "https://", 8) == 0;
-	CURLcode code = CURLE_OK;
+	CURLcode code = set_url(easy, request->url, has_proxy);
 
-	SET(CURLOPT_URL, request->url);
 	SET(CURLOPT_PIPEWAIT, tls ? 1L : 0L);
 	SET(CURLOPT_TIMEOUT_MS, (long)duration_to_ms(request->timeout));
 	if (request->method == HTTP_GET) {
@@ -315,7 +351,7 @@ int transfer_prepare(struct http_transfer *t, CURL *model, const struct http_req
 		code = t->easy ? set_owner_options(t->easy, t) : CURLE_OUT_OF_MEMORY;
 	}
 	if (!code)
-		code = set_request_options(t->easy, request);
+		code = set_request_options(t->easy, request, t->has_proxy);
 	return code ? err_set(err, "set up the request: %s", curl_easy_strerror(code)) : 0;
 }
 

@@ -7,13 +7,13 @@
 
 struct kafka_write {
 	uint64_t id;
-	char *topic; /* Owned, as what follows */
+	char *topic; /* These three lie behind it, in its own allocation */
 	char *key;
-	size_t key_size;
-	bool has_key;
 	char *value;
+	size_t key_size;
 	size_t value_size;
-	rd_kafka_headers_t *headers; /* NULL: none */
+	bool has_key;
+	rd_kafka_headers_t *headers; /* Owned; NULL: none */
 
 	rd_kafka_resp_err_t error; /* Of the last attempt */
 	bool is_taken;             /* By librdkafka, in the last attempt */

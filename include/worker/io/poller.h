@@ -34,6 +34,8 @@ struct poller {
 	uv_poll_t poll;        /* Watches 'epoll' */
 	uv_timer_t timer;      /* The alarm */
 	unsigned open_handles; /* uv handles that have not called back from their close */
+	bool *resting;         /* Owned: by descriptor; those that rest may still be in the set */
+	size_t n_resting;      /* Descriptors that 'resting' has room for */
 };
 
 /* Borrows 'loop' until 'closed' was called. Leaves nothing behind on failure. */
@@ -44,8 +46,9 @@ int poller_open(struct poller *p, uv_loop_t *loop, const struct poller_callbacks
  * the kernel refuses. */
 int poller_watch(struct poller *p, int fd, unsigned events, bool known) MUST_CHECK;
 
-/* Watch it no more. */
-void poller_forget(struct poller *p, int fd);
+/* Watch it no more for now: 'ready' does not fire for it. It may be closed, and its number be used
+ * for another one. */
+void poller_rest(struct poller *p, int fd);
 
 /* Fire the alarm once, 'ms' from now, instead of any earlier set one; negative: never. */
 void poller_set_alarm(struct poller *p, int64_t ms);

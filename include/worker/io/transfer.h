@@ -16,6 +16,7 @@
 struct http_transfer {
 	struct http_transfer *prev, *next; /* The list that it is in */
 	CURL *easy;                        /* Owned; NULL after a failure, until it is used again */
+	bool has_proxy;                    /* Of the model */
 	void *owner;                       /* These three as in the request */
 	http_done_cb done;
 	http_gate_cb gate;
