@@ -107,7 +107,7 @@ static void unknown_members_are_passed_through(void **state)
 	            "\"new\":{\"a\":[1,2.5,\"\\u00e9\",null,true]}}",
 	            "{" TYPE ",\"hidden\":true,\"removeFromDefaultAudioRoutingGroup\":false,"
 	            "\"identity\":{" SET_TYPE ",\"guest\":{\"id\":\"g\",\"email\":null},"
-	            "\"endpointType\":\"default\"},\"new\":{\"a\":[1,2.5,\"\xC3\xA9\",null,true]}}",
+	            "\"endpointType\":\"default\"},\"new\":{\"a\":[1,2.5,\"\\u00e9\",null,true]}}",
 	            PARTICIPANT_PLAIN, "guest:g");
 	assert_sent("{\"identity\":{\"azureCommunicationServicesUser\":{\"id\":\"8:acs\"},"
 	            "\"user\":null}}",

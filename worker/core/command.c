@@ -11,10 +11,10 @@
 #include <string.h>
 #include <strings.h>
 
-/* Written anew, a record grows: by types, by ids that are kept twice, and where a number such as
- * 0.1 is written with all its digits, at most sixfold. */
+/* Written anew, a record grows by types and by ids that are kept twice. */
 #define TEXT_MAX       (8 * COMMAND_BYTES_MAX)
 #define SHOWN_NAME_MAX 40
+#define PLACE_SIZE     64
 
 struct parser {
 	const struct policy *policy;
@@ -45,11 +45,6 @@ static struct span keep(struct parser *p, struct bytes bytes)
 	return span;
 }
 
-static struct bytes string_bytes(const json_t *json)
-{
-	return (struct bytes){ json_string_value(json), json_string_length(json) };
-}
-
 size_t command_count_characters(struct bytes text)
 {
 	size_t n = 0;
@@ -59,47 +54,47 @@ size_t command_count_characters(struct bytes text)
 	return n;
 }
 
-static bool take_text(struct parser *p, const json_t *json, const char *member, size_t max,
+static bool take_text(struct parser *p, const struct value *json, const char *member, size_t max,
                       struct span *ret)
 {
-	struct bytes text;
+	struct bytes text = value_text(json);
 
-	if (!json_is_string(json))
+	if (!value_is(json, VALUE_STRING))
 		return fail(p, REASON_INVALID, "$.%s: expected a string", member);
-	text = string_bytes(json);
 	if (text.size == 0 || command_count_characters(text) > max)
 		return fail(p, REASON_INVALID, "$.%s: expected 1 to %zu characters", member, max);
 	*ret = keep(p, text);
 	return true;
 }
 
-static bool take_command_id(struct parser *p, const json_t *json)
+static bool take_command_id(struct parser *p, const struct value *json)
 {
 	p->command.has_id = true;
 	return take_text(p, json, "commandId", COMMAND_ID_MAX, &p->command.id);
 }
 
-static bool take_target(struct parser *p, const json_t *json)
+static bool take_target(struct parser *p, const struct value *json)
 {
 	return take_text(p, json, "cancel", COMMAND_ID_MAX, &p->command.target);
 }
 
-static bool take_call_id(struct parser *p, const json_t *json)
+static bool take_call_id(struct parser *p, const struct value *json)
 {
-	if (!json_is_string(json) || !identity_is_call_id(string_bytes(json)))
+	if (!identity_is_call_id(value_text(json)))
 		return fail(p, REASON_INVALID,
 		            "$.callId: expected 1 to 128 letters, digits, '.', '_', '~' or '-', "
 		            "and neither \".\" nor \"..\"");
-	p->command.call_id = keep(p, string_bytes(json));
+	p->command.call_id = keep(p, value_text(json));
 	return true;
 }
 
 /* The worker's own contexts are evidence of what it has sent: nobody else may make one. */
-static bool take_context(struct parser *p, const json_t *json)
+static bool take_context(struct parser *p, const struct value *json)
 {
-	const char *text = json_string_value(json);
+	static const char prefix[] = CONTEXT_PREFIX;
+	struct bytes text = value_text(json);
 
-	if (text && strncmp(text, CONTEXT_PREFIX, strlen(CONTEXT_PREFIX)) == 0)
+	if (text.size >= sizeof(prefix) - 1 && memcmp(text.data, prefix, sizeof(prefix) - 1) == 0)
 		return fail(p, REASON_INVALID,
 		            "$.clientContext: expected one that does not begin with \"%s\"",
 		            CONTEXT_PREFIX);
@@ -113,14 +108,14 @@ static bool same_name(struct bytes name, const char *tenant)
 	return name.size == strlen(tenant) && strncasecmp(name.data, tenant, name.size) == 0;
 }
 
-static bool take_tenant(struct parser *p, const json_t *json)
+static bool take_tenant(struct parser *p, const struct value *json)
 {
 	const struct text_list *tenants = &p->policy->tenants;
 
-	if (!json_is_string(json))
+	if (!value_is(json, VALUE_STRING))
 		return fail(p, REASON_INVALID, "$.tenantId: expected a string");
 	for (size_t i = 0; i < tenants->count; i++) {
-		if (same_name(string_bytes(json), tenants->texts[i])) {
+		if (same_name(value_text(json), tenants->texts[i])) {
 			p->command.tenant = (uint32_t)i;
 			return true;
 		}
@@ -128,12 +123,12 @@ static bool take_tenant(struct parser *p, const json_t *json)
 	return fail(p, REASON_UNKNOWN_TENANT, "$.tenantId: expected a configured tenant");
 }
 
-static bool take_expiry(struct parser *p, const json_t *json)
+static bool take_expiry(struct parser *p, const struct value *json)
 {
+	struct bytes text = value_text(json);
+
 	p->command.has_expiry = true;
-	if (!json_is_string(json) ||
-	    !wall_parse_rfc3339(json_string_value(json), json_string_length(json),
-	                        &p->command.expires_at))
+	if (text.size == 0 || !wall_parse_rfc3339(text.data, text.size, &p->command.expires_at))
 		return fail(p, REASON_INVALID,
 		            "$.expiresAt: expected a date and time of RFC 3339, "
 		            "such as 2026-01-31T12:00:00Z");
@@ -141,40 +136,43 @@ static bool take_expiry(struct parser *p, const json_t *json)
 }
 
 /* One of two words; '*ret' says whether it is the second. */
-static bool take_choice(struct parser *p, const json_t *json, const char *member, const char *first,
-                        const char *second, bool *ret)
+static bool take_choice(struct parser *p, const struct value *json, const char *member,
+                        const char *first, const char *second, bool *ret)
 {
-	const char *value = json_is_string(json) ? json_string_value(json) : "";
+	struct bytes text = value_text(json);
 
-	*ret = strcmp(value, second) == 0;
-	if (!*ret && strcmp(value, first) != 0)
+	*ret = bytes_equal_text(text, second);
+	if (!*ret && !bytes_equal_text(text, first))
 		return fail(p, REASON_INVALID, "$.%s: expected \"%s\" or \"%s\"", member, first,
 		            second);
 	return true;
 }
 
-static bool take_priority(struct parser *p, const json_t *json)
+static bool take_priority(struct parser *p, const struct value *json)
 {
 	return take_choice(p, json, "priority", "normal", "high", &p->command.high_priority);
 }
 
-static bool take_on_unknown(struct parser *p, const json_t *json)
+static bool take_on_unknown(struct parser *p, const struct value *json)
 {
 	return take_choice(p, json, "onUnknown", "report", "resend", &p->command.resend_unknown);
 }
 
-static bool take_participants(struct parser *p, const json_t *json)
+static bool take_participants(struct parser *p, const struct value *json)
 {
-	size_t n = json_array_size(json);
+	size_t n = value_count(json);
+	size_t i = 0;
+	const struct value *one;
 
-	if (!json_is_array(json) || n < 1 || n > COMMAND_PARTICIPANTS_MAX)
+	if (!value_is(json, VALUE_ARRAY) || n < 1 || n > COMMAND_PARTICIPANTS_MAX)
 		return fail(p, REASON_INVALID,
 		            "$.participants: expected an array of 1 to %d objects",
 		            COMMAND_PARTICIPANTS_MAX);
-	for (size_t i = 0; i < n; i++)
-		if (!participant_parse(json_array_get(json, i), i, p->text, &p->participants[i],
-		                       p->fault))
+	VALUE_EACH (json, one) {
+		if (!participant_parse(one, i, p->text, &p->participants[i], p->fault))
 			return false;
+		i++;
+	}
 	p->command.n_participants = n;
 	return true;
 }
@@ -187,7 +185,7 @@ static const struct member {
 	const char *name;
 	enum use in_command;
 	enum use in_cancel;
-	bool (*take)(struct parser *p, const json_t *json);
+	bool (*take)(struct parser *p, const struct value *json);
 } members[] = {
 	{ "commandId", USE_OPTIONAL, USE_OPTIONAL, take_command_id },
 	{ "cancel", USE_NONE, USE_REQUIRED, take_target },
@@ -202,73 +200,71 @@ static const struct member {
 
 #define N_MEMBERS (sizeof(members) / sizeof(members[0]))
 
-static bool is_member(const char *name)
+static bool is_member(struct bytes name)
 {
 	for (size_t i = 0; i < N_MEMBERS; i++)
-		if (strcmp(name, members[i].name) == 0)
+		if (bytes_equal_text(name, members[i].name))
 			return true;
 	return false;
 }
 
-int command_shown_size(const char *name)
+int command_shown_size(struct bytes name)
 {
-	size_t size = strlen(name);
+	size_t size = name.size;
 
 	if (size <= SHOWN_NAME_MAX)
 		return (int)size;
 	size = SHOWN_NAME_MAX;
-	while (size > 0 && ((unsigned char)name[size] & 0xC0) == 0x80)
+	while (size > 0 && ((unsigned char)name.data[size] & 0xC0) == 0x80)
 		size--;
 	return (int)size;
 }
 
-static bool fail_unknown(struct parser *p, const char *name)
+static bool fail_unknown(struct parser *p, struct bytes name)
 {
 	if (p->command.is_cancel)
 		return fail(p, REASON_INVALID,
 		            "$.%.*s: not a member of a cancel; expected only cancel, callId, "
 		            "commandId and tenantId",
-		            command_shown_size(name), name);
+		            command_shown_size(name), name.data);
 	return fail(p, REASON_INVALID,
 	            "$.%.*s: not a member of a command; expected only commandId, callId, "
 	            "participants, clientContext, tenantId, expiresAt, priority and onUnknown, "
 	            "or cancel",
-	            command_shown_size(name), name);
+	            command_shown_size(name), name.data);
 }
 
-static bool refuse_unknown_members(struct parser *p, json_t *root)
+static bool refuse_unknown_members(struct parser *p, const struct value *root)
 {
-	const char *name;
-	json_t *value;
+	const struct value *name;
 
-	json_object_foreach(root, name, value)
-	{
-		if (!is_member(name))
-			return fail_unknown(p, name);
+	VALUE_EACH (root, name) {
+		if (!is_member(name->text))
+			return fail_unknown(p, name->text);
 	}
 	return true;
 }
 
 /* NULL when it is not there, or null. */
-static const json_t *get_member(const json_t *root, const char *name)
+static const struct value *get_member(const struct value *root, const char *name)
 {
-	const json_t *value = json_object_get(root, name);
+	const struct value *value = value_member(root, name);
 
-	return json_is_null(value) ? NULL : value;
+	return value_is_absent(value) ? NULL : value;
 }
 
-static bool take_members(struct parser *p, json_t *root)
+static bool take_members(struct parser *p, const struct value *root)
 {
-	if (!json_is_object(root))
+	if (!value_is(root, VALUE_OBJECT))
 		return fail(p, REASON_MALFORMED, "$: expected a JSON object");
 	p->command.is_cancel = get_member(root, "cancel") != NULL;
 	for (size_t i = 0; i < N_MEMBERS; i++) {
 		const struct member *member = &members[i];
 		enum use use = p->command.is_cancel ? member->in_cancel : member->in_command;
-		const json_t *value = get_member(root, member->name);
+		const struct value *value = get_member(root, member->name);
 
 		if (value && use == USE_NONE)
-			return fail_unknown(p, member->name);
+			return fail_unknown(p, bytes_of(member->name));
 		if (value && !member->take(p, value))
 			return false;
 		if (!value && use == USE_REQUIRED)
@@ -286,7 +282,7 @@ static void tidy(char *message)
 			*p = '?';
 }
 
-/* What jansson does not bound, or would report less clearly. */
+/* What can be said more clearly before anything is read. */
 static bool scan(struct parser *p, struct bytes value)
 {
 	unsigned depth = 0;
@@ -319,23 +315,36 @@ static bool scan(struct parser *p, struct bytes value)
 	return true;
 }
 
-static json_t *load(struct parser *p, struct bytes value)
+/* "line 1 column 7", both counted from 1, columns in characters. */
+static void write_place(struct bytes value, size_t at, char place[static PLACE_SIZE])
 {
-	json_error_t error;
-	json_t *root = json_loadb(value.data, value.size, JSON_REJECT_DUPLICATES, &error);
+	size_t line = 1, start = 0;
+	struct bytes before;
 
-	/* jansson's own text may quote the record, which can hold names and numbers. */
-	if (!root && json_error_code(&error) == json_error_duplicate_key)
-		fail(p, REASON_MALFORMED,
-		     "$: expected each member once, line %d column %d repeats one", error.line,
-		     error.column);
-	else if (!root && json_error_code(&error) == json_error_invalid_utf8)
-		fail(p, REASON_MALFORMED, "$: expected UTF-8, line %d column %d is not", error.line,
-		     error.column);
-	else if (!root)
-		fail(p, REASON_MALFORMED, "$: expected JSON, line %d column %d is not", error.line,
-		     error.column);
-	return root;
+	for (size_t i = 0; i < at; i++) {
+		if (value.data[i] != '\n')
+			continue;
+		line++;
+		start = i + 1;
+	}
+	before = (struct bytes){ value.data + start, at - start };
+	snprintf(place, PLACE_SIZE, "line %zu column %zu", line,
+	         command_count_characters(before) + 1);
+}
+
+static bool fail_reading(struct parser *p, const struct document *document)
+{
+	char place[PLACE_SIZE];
+
+	write_place(p->record->value, document->problem_at, place);
+	if (document->problem == DOCUMENT_REPEATED)
+		return fail(p, REASON_MALFORMED, "$: expected each member once, %s repeats one",
+		            place);
+	if (document->problem == DOCUMENT_UTF8)
+		return fail(p, REASON_MALFORMED, "$: expected UTF-8, %s is not", place);
+	if (document->problem == DOCUMENT_NO_MEMORY)
+		p->text->failed = true;
+	return fail(p, REASON_MALFORMED, "$: expected JSON, %s is not", place);
 }
 
 static bool check_key(struct parser *p)
@@ -393,16 +402,16 @@ static struct command *build(const struct parser *p)
 
 static bool parse(struct parser *p)
 {
-	json_t *root = NULL;
+	struct document document;
+	const struct value *root;
 	bool valid;
 
 	if (!scan(p, p->record->value))
 		return false;
-	root = load(p, p->record->value);
-	if (!root)
-		return false;
-	valid = take_members(p, root) && buffer_ok(p->text) && check_key(p);
-	json_decref(root);
+	root = document_read(&document, p->record->value, COMMAND_NESTING_MAX);
+	valid = root ? take_members(p, root) && buffer_ok(p->text) && check_key(p)
+	             : fail_reading(p, &document);
+	document_close(&document);
 	return valid;
 }
 

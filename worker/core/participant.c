@@ -34,80 +34,69 @@ static bool invalid(const struct reader *r, const char *format, ...)
 	return false;
 }
 
-static int append_dumped(const char *data, size_t size, void *text)
-{
-	buffer_append(text, data, size);
-	return 0;
-}
-
-static void append_json(struct buffer *text, const json_t *json)
-{
-	json_dump_callback(json, append_dumped, text, JSON_COMPACT | JSON_ENCODE_ANY);
-}
-
 /* The object with its type first; 'nested' names a member that gets 'nested_type' in the same way.
  */
-static void append_typed(struct buffer *text, const json_t *object, const char *type,
+static void append_typed(struct buffer *text, const struct value *object, const char *type,
                          const char *nested, const char *nested_type)
 {
-	/* json_object_foreach() asks for a mutable object but does not change it. */
-	json_t *members = (json_t *)(uintptr_t)object;
-	const json_t *own = json_object_get(object, TYPE_MEMBER);
-	const char *key;
-	json_t *value;
+	const struct value *own = value_member(object, TYPE_MEMBER);
+	const struct value *name;
 
 	buffer_append_text(text, "{\"" TYPE_MEMBER "\":");
-	buffer_append_json_text(text, json_is_string(own) ? json_string_value(own) : type);
-	json_object_foreach(members, key, value)
-	{
-		if (strcmp(key, TYPE_MEMBER) == 0)
+	if (value_is(own, VALUE_STRING))
+		buffer_append_bytes(text, own->raw);
+	else
+		buffer_append_json_text(text, type);
+	VALUE_EACH (object, name) {
+		if (bytes_equal_text(name->text, TYPE_MEMBER))
 			continue;
 		buffer_append_char(text, ',');
-		buffer_append_json_text(text, key);
+		buffer_append_bytes(text, name->raw);
 		buffer_append_char(text, ':');
-		if (nested && strcmp(key, nested) == 0)
-			append_typed(text, value, nested_type, NULL, NULL);
+		if (nested && bytes_equal_text(name->text, nested))
+			append_typed(text, value_of(name), nested_type, NULL, NULL);
 		else
-			append_json(text, value);
+			buffer_append_bytes(text, value_of(name)->raw);
 	}
 	buffer_append_char(text, '}');
 }
 
-static bool check_type_member(const struct reader *r, const json_t *object, const char *path,
+static bool check_type_member(const struct reader *r, const struct value *object, const char *path,
                               const char *expected)
 {
-	const json_t *type = json_object_get(object, TYPE_MEMBER);
+	static const char part[] = "microsoft.graph.";
+	const struct value *type = value_member(object, TYPE_MEMBER);
+	struct bytes text = value_text(type);
 
-	if (!type || json_is_null(type))
+	if (value_is_absent(type))
 		return true;
-	if (!json_is_string(type) || !strstr(json_string_value(type), "microsoft.graph."))
+	if (text.size == 0 || !memmem(text.data, text.size, part, sizeof(part) - 1))
 		return invalid(r, "%s['" TYPE_MEMBER "']: expected \"%s\"", path, expected);
 	return true;
 }
 
 /* Optional ids of other calls and participants. They travel in the body only, but are as bounded as
  * a callId. */
-static bool check_id(const struct reader *r, const json_t *object, const char *member,
+static bool check_id(const struct reader *r, const struct value *object, const char *member,
                      bool *ret_is_there)
 {
-	const json_t *id = json_object_get(object, member);
+	const struct value *id = value_member(object, member);
 
-	*ret_is_there = id && !json_is_null(id);
+	*ret_is_there = !value_is_absent(id);
 	if (!*ret_is_there)
 		return true;
-	if (!json_is_string(id) ||
-	    !identity_is_call_id((struct bytes){ json_string_value(id), json_string_length(id) }))
+	if (!identity_is_call_id(value_text(id)))
 		return invalid(
 		    r, ".%s: expected an id of 1 to 128 letters, digits, '.', '_', '~' or '-'",
 		    member);
 	return true;
 }
 
-static bool check_flag(const struct reader *r, const json_t *object, const char *member)
+static bool check_flag(const struct reader *r, const struct value *object, const char *member)
 {
-	const json_t *flag = json_object_get(object, member);
+	const struct value *flag = value_member(object, member);
 
-	if (flag && !json_is_boolean(flag) && !json_is_null(flag))
+	if (!value_is_absent(flag) && !value_is(flag, VALUE_TRUE) && !value_is(flag, VALUE_FALSE))
 		return invalid(r, ".%s: expected true or false", member);
 	return true;
 }
@@ -116,23 +105,21 @@ static bool check_flag(const struct reader *r, const json_t *object, const char 
 static const char *const identity_kinds[] = { "user", "phone", "guest", "applicationInstance",
 	                                      "application" };
 
-static bool check_identity(const struct reader *r, const char *kind, const json_t *identity,
+static bool check_identity(const struct reader *r, struct bytes kind, const struct value *identity,
                            struct bytes *ret_id)
 {
-	const json_t *id = json_object_get(identity, "id");
+	const struct value *id = value_member(identity, "id");
 
-	*ret_id = (struct bytes){ 0 };
-	if (!json_is_object(identity))
+	*ret_id = value_text(id);
+	if (!value_is(identity, VALUE_OBJECT))
 		return invalid(r, ".identity.%.*s: expected an object", command_shown_size(kind),
-		               kind);
-	if (!id || json_is_null(id))
+		               kind.data);
+	if (value_is_absent(id))
 		return true;
-	if (json_is_string(id))
-		*ret_id = (struct bytes){ json_string_value(id), json_string_length(id) };
 	if (ret_id->size == 0 || command_count_characters(*ret_id) > COMMAND_IDENTITY_MAX)
 		return invalid(r, ".identity.%.*s.id: expected a string of 1 to %d characters",
-		               command_shown_size(kind), kind, COMMAND_IDENTITY_MAX);
-	if (strcmp(kind, "phone") == 0 && !identity_is_e164(*ret_id))
+		               command_shown_size(kind), kind.data, COMMAND_IDENTITY_MAX);
+	if (bytes_equal_text(kind, "phone") && !identity_is_e164(*ret_id))
 		return invalid(r, ".identity.phone.id: expected a phone number in E.164 form, "
 		                  "'+' and 2 to 15 digits");
 	return true;
@@ -140,59 +127,59 @@ static bool check_identity(const struct reader *r, const char *kind, const json_
 
 /* True for a member of an identity set that holds an identity; others (annotations, endpointType)
  * are passed through. */
-static bool is_identity(const char *key, const json_t *value)
+static bool is_identity(struct bytes key, const struct value *value)
 {
-	if (json_is_object(value))
+	if (value_is(value, VALUE_OBJECT))
 		return true;
 	for (size_t i = 0; i < sizeof(identity_kinds) / sizeof(identity_kinds[0]); i++)
-		if (strcmp(key, identity_kinds[i]) == 0)
-			return !json_is_null(value);
+		if (bytes_equal_text(key, identity_kinds[i]))
+			return !value_is_absent(value);
 	return false;
 }
 
 /* Smaller comes first; kinds that are not in the list come last, in the order of the document. */
-static size_t kind_rank(const char *kind)
+static size_t kind_rank(struct bytes kind)
 {
 	size_t rank = 0;
 
 	while (rank < sizeof(identity_kinds) / sizeof(identity_kinds[0]) &&
-	       strcmp(kind, identity_kinds[rank]) != 0)
+	       !bytes_equal_text(kind, identity_kinds[rank]))
 		rank++;
 	return rank;
 }
 
 struct chosen {
-	const char *kind; /* NULL: none has an id */
+	struct bytes kind;
 	size_t rank;
-	struct bytes id;
+	struct bytes id; /* Its data is NULL: none has an id */
 	bool has_phone;
 };
 
-static bool check_identity_set(const struct reader *r, const json_t *participant,
+static bool check_identity_set(const struct reader *r, const struct value *participant,
                                struct chosen *ret)
 {
-	json_t *set = json_object_get(participant, "identity");
-	const char *key;
-	json_t *value;
+	const struct value *set = value_member(participant, "identity");
+	const struct value *name;
 
 	*ret = (struct chosen){ 0 };
-	if (!json_is_object(set))
+	if (!value_is(set, VALUE_OBJECT))
 		return invalid(r, ".identity: expected an object");
 	if (!check_type_member(r, set, ".identity", IDENTITY_SET_TYPE))
 		return false;
-	json_object_foreach(set, key, value)
-	{
+	VALUE_EACH (set, name) {
+		struct bytes kind = name->text;
+		size_t rank = kind_rank(kind);
 		struct bytes id;
 
-		if (!is_identity(key, value))
+		if (!is_identity(kind, value_of(name)))
 			continue;
-		if (!check_identity(r, key, value, &id))
+		if (!check_identity(r, kind, value_of(name), &id))
 			return false;
-		ret->has_phone = ret->has_phone || strcmp(key, "phone") == 0;
-		if (id.size > 0 && (!ret->kind || kind_rank(key) < ret->rank))
-			*ret = (struct chosen){ key, kind_rank(key), id, ret->has_phone };
+		ret->has_phone = ret->has_phone || bytes_equal_text(kind, "phone");
+		if (id.size > 0 && (!ret->id.data || rank < ret->rank))
+			*ret = (struct chosen){ kind, rank, id, ret->has_phone };
 	}
-	if (!ret->kind)
+	if (!ret->id.data)
 		return invalid(r,
 		               ".identity: expected an identity with an id, such as user or phone");
 	return true;
@@ -202,7 +189,7 @@ static struct span append_identity(struct buffer *text, const struct chosen *cho
 {
 	struct span span = { .start = (uint32_t)text->size };
 
-	buffer_append_text(text, chosen->kind);
+	buffer_append_bytes(text, chosen->kind);
 	buffer_append_char(text, ':');
 	for (size_t i = 0; i < chosen->id.size; i++) {
 		char c = chosen->id.data[i];
@@ -213,14 +200,14 @@ static struct span append_identity(struct buffer *text, const struct chosen *cho
 	return span;
 }
 
-bool participant_parse(const json_t *json, size_t index, struct buffer *text,
+bool participant_parse(const struct value *json, size_t index, struct buffer *text,
                        struct participant *ret, struct fault *ret_fault)
 {
 	struct reader r = { .index = index, .fault = ret_fault };
 	struct chosen chosen;
 	bool replaces, moves;
 
-	if (!json_is_object(json))
+	if (!value_is(json, VALUE_OBJECT))
 		return invalid(&r, ": expected an object");
 	if (!check_type_member(&r, json, "", PARTICIPANT_TYPE) ||
 	    !check_identity_set(&r, json, &chosen) ||

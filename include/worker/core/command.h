@@ -83,7 +83,7 @@ void command_free(struct command *command);
 size_t command_count_characters(struct bytes text);
 
 /* How much of a member's name goes into a message: cut short, between characters. */
-int command_shown_size(const char *name);
+int command_shown_size(struct bytes name);
 
 static inline struct bytes command_text(const struct command *command, struct span span)
 {
