@@ -3,6 +3,7 @@
 #include "worker/base/buffer.h"
 #include "worker/base/metrics.h"
 #include "worker/config/reference.h"
+#include "worker/core/identity.h"
 #include "worker/core/outcome.h"
 #include "worker/core/reason.h"
 
@@ -22,10 +23,8 @@ static const struct {
 	const char *name;
 	enum cli_command command;
 } commands[] = {
-	{ "run", CLI_RUN },
-	{ "check", CLI_CHECK },
-	{ "ledger", CLI_LEDGER },
-	{ "help", CLI_HELP },
+	{ "run", CLI_RUN },         { "check", CLI_CHECK }, { "ledger", CLI_LEDGER },
+	{ "redrive", CLI_REDRIVE }, { "help", CLI_HELP },
 };
 
 static const struct {
@@ -38,7 +37,19 @@ static const struct {
 };
 
 /* Options of the command line that have no letter. */
-enum { KEY_PARTITION = 256, KEY_OFFSET, KEY_JSON, KEY_DRY_RUN };
+enum {
+	KEY_PARTITION = 256,
+	KEY_OFFSET,
+	KEY_JSON,
+	KEY_DRY_RUN,
+	KEY_REASON,
+	KEY_SINCE,
+	KEY_UNTIL,
+	KEY_CALL,
+	KEY_LIMIT,
+	KEY_INCLUDE_UNKNOWN,
+	KEY_FROM_BEGINNING
+};
 
 static const struct {
 	const char *name;
@@ -53,6 +64,7 @@ static const char usage[] = "run -c FILE\ncheck -c FILE\n"
                             "ledger show -c FILE [--partition N] [--json]\n"
                             "ledger accept -c FILE --partition N [--offset O] [--dry-run]\n"
                             "ledger repair -c FILE --partition N [--dry-run]\n"
+                            "redrive -c FILE [--dry-run] [--limit N] [FILTERS]\n"
                             "help [options|schema|example|metrics|replies|answers]";
 
 static const char description[] =
@@ -63,6 +75,7 @@ static const char description[] =
     "  ledger   Show what is committed of each partition; while no worker runs, accept\n"
     "           that nothing behind an offset was begun, or repair a map that is of no\n"
     "           use: all behind the committed offset then counts as begun\n"
+    "  redrive  Put dead letters back to the command topic, each once\n"
     "  help     Print this, the options, their schema, an example, the metrics, the\n"
     "           statuses and codes of replies, or what Graph's answers lead to\n\n"
     "Options of the command line:\v";
@@ -156,8 +169,67 @@ static void check_ledger(struct argp_state *state, const struct cli_arguments *a
 		argp_error(state, "--offset is for ledger accept only");
 	if (l->json && !is_show)
 		argp_error(state, "--json is for ledger show only");
-	if (l->dry_run && (!is_ledger || is_show))
-		argp_error(state, "--dry-run is for ledger accept and repair only");
+	if (l->dry_run && (is_ledger ? is_show : arguments->command != CLI_REDRIVE))
+		argp_error(state, "--dry-run is for ledger accept and repair and for redrive only");
+}
+
+static void check_redrive(struct argp_state *state, const struct cli_arguments *arguments)
+{
+	const struct letter_filter *f = &arguments->redrive.filter;
+
+	if (arguments->redrive.is_given && arguments->command != CLI_REDRIVE)
+		argp_error(state, "--reason, --since, --until, --call, --limit, --include-unknown "
+		                  "and --from-beginning are for redrive only");
+	if (f->since.us >= f->until.us)
+		argp_error(state, "--since is not before --until");
+}
+
+static wall_t parse_date(struct argp_state *state, const char *text)
+{
+	wall_t date = { 0 };
+
+	if (!wall_parse_rfc3339(text, strlen(text), &date))
+		argp_error(state,
+		           "'%s' is no date and time of RFC 3339, such as 2026-01-31T12:00:00Z",
+		           text);
+	return date;
+}
+
+static error_t parse_redrive(int key, char *text, struct argp_state *state)
+{
+	struct cli_redrive_arguments *r = &((struct cli_arguments *)state->input)->redrive;
+	bool was_given = r->is_given;
+
+	r->is_given = true;
+	switch (key) {
+	case KEY_REASON:
+		if (!letter_filter_add_reason(&r->filter, text))
+			argp_error(state, "there is no reason '%s': see help replies", text);
+		return 0;
+	case KEY_SINCE:
+		r->filter.since = parse_date(state, text);
+		return 0;
+	case KEY_UNTIL:
+		r->filter.until = parse_date(state, text);
+		return 0;
+	case KEY_CALL:
+		if (!identity_is_call_id(bytes_of(text)))
+			argp_error(state, "'%s' is no callId", text);
+		r->filter.call = text;
+		return 0;
+	case KEY_LIMIT:
+		r->limit = parse_number(state, text, "number of dead letters", OFFSET_MAX);
+		return 0;
+	case KEY_INCLUDE_UNKNOWN:
+		r->filter.include_unknown = true;
+		return 0;
+	case KEY_FROM_BEGINNING:
+		r->from_beginning = true;
+		return 0;
+	default:
+		r->is_given = was_given;
+		return ARGP_ERR_UNKNOWN;
+	}
 }
 
 static void check_complete(struct argp_state *state, const struct cli_arguments *arguments)
@@ -169,6 +241,7 @@ static void check_complete(struct argp_state *state, const struct cli_arguments 
 	else if (arguments->command == CLI_HELP && arguments->config_path)
 		argp_error(state, "help takes no -c");
 	check_ledger(state, arguments);
+	check_redrive(state, arguments);
 }
 
 static error_t parse(int key, char *text, struct argp_state *state)
@@ -192,7 +265,7 @@ static error_t parse(int key, char *text, struct argp_state *state)
 		arguments->ledger.json = true;
 		return 0;
 	case KEY_DRY_RUN:
-		arguments->ledger.dry_run = true;
+		arguments->ledger.dry_run = arguments->redrive.dry_run = true;
 		return 0;
 	case 'V':
 		fprintf(state->out_stream, "invite-worker %s\n", WORKER_VERSION);
@@ -204,7 +277,7 @@ static error_t parse(int key, char *text, struct argp_state *state)
 		check_complete(state, arguments);
 		return 0;
 	default:
-		return ARGP_ERR_UNKNOWN;
+		return parse_redrive(key, text, state);
 	}
 }
 
@@ -213,7 +286,19 @@ static const struct argp_option options[] = {
 	{ "partition", KEY_PARTITION, "N", 0, "Only this partition of the command topic", 0 },
 	{ "offset", KEY_OFFSET, "O", 0, "Accept this offset instead of the committed one", 0 },
 	{ "json", KEY_JSON, NULL, 0, "Show the ledger as JSON", 0 },
-	{ "dry-run", KEY_DRY_RUN, NULL, 0, "Show what would be committed, and commit nothing", 0 },
+	{ "dry-run", KEY_DRY_RUN, NULL, 0,
+	  "Show what would be committed or put back, and do nothing", 0 },
+	{ "reason", KEY_REASON, "CODE", 0,
+	  "Redrive only dead letters of this reason; may be repeated", 1 },
+	{ "since", KEY_SINCE, "DATE", 0, "Redrive only what was written at or after it (RFC 3339)",
+	  1 },
+	{ "until", KEY_UNTIL, "DATE", 0, "Redrive only what was written before it", 1 },
+	{ "call", KEY_CALL, "ID", 0, "Redrive only commands of this call", 1 },
+	{ "limit", KEY_LIMIT, "N", 0, "Redrive at most so many", 1 },
+	{ "include-unknown", KEY_INCLUDE_UNKNOWN, NULL, 0,
+	  "Redrive also what may have been sent: it can ring somebody twice", 1 },
+	{ "from-beginning", KEY_FROM_BEGINNING, NULL, 0, "Redrive also what was put back before",
+	  1 },
 	{ "version", 'V', NULL, 0, "Print the version", -1 },
 	{ NULL, 0, NULL, 0, NULL, 0 },
 };
@@ -228,7 +313,11 @@ static const struct argp argp = {
 
 void cli_parse(int argc, char *argv[], struct cli_arguments *ret)
 {
-	*ret = (struct cli_arguments){ .ledger = { .partition = -1, .offset = -1 } };
+	*ret = (struct cli_arguments){
+		.ledger = { .partition = -1, .offset = -1 },
+		.redrive = { .filter = { .since = { INT64_MIN }, .until = { INT64_MAX } },
+		             .limit = -1 },
+	};
 	if (argp_parse(&argp, argc, argv, 0, NULL, ret) != 0)
 		exit(EX_USAGE);
 }

@@ -2,6 +2,7 @@
 #include "worker/app.h"
 #include "worker/cli.h"
 #include "worker/cli_ledger.h"
+#include "worker/cli_redrive.h"
 
 #include <curl/curl.h>
 #include <sysexits.h>
@@ -24,14 +25,17 @@ static int run(const struct cli_arguments *arguments)
 	return code;
 }
 
-static int ledger(const struct cli_arguments *arguments)
+/* A command that needs the configuration and blocks. */
+static int with_config(const struct cli_arguments *arguments,
+                       int (*command)(const struct cli_arguments *arguments,
+                                      const struct config *config))
 {
 	struct config *config;
 	int code = cli_load(arguments, environ, &config);
 
 	if (code != EX_OK)
 		return code;
-	code = cli_ledger(arguments, config);
+	code = command(arguments, config);
 	config_free(config);
 	return code;
 }
@@ -47,7 +51,9 @@ int main(int argc, char *argv[])
 	case CLI_CHECK:
 		return cli_check(&arguments, environ);
 	case CLI_LEDGER:
-		return ledger(&arguments);
+		return with_config(&arguments, cli_ledger);
+	case CLI_REDRIVE:
+		return with_config(&arguments, cli_redrive);
 	case CLI_HELP:
 		return cli_help(&arguments);
 	}

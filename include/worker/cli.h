@@ -3,8 +3,9 @@
 #define WORKER_CLI_H
 
 #include "worker/config.h"
+#include "worker/letter_filter.h"
 
-enum cli_command { CLI_RUN, CLI_CHECK, CLI_LEDGER, CLI_HELP };
+enum cli_command { CLI_RUN, CLI_CHECK, CLI_LEDGER, CLI_REDRIVE, CLI_HELP };
 
 enum cli_ledger_action { CLI_LEDGER_SHOW, CLI_LEDGER_ACCEPT, CLI_LEDGER_REPAIR };
 
@@ -16,12 +17,21 @@ struct cli_ledger_arguments {
 	bool dry_run;      /* Of accept and repair */
 };
 
+struct cli_redrive_arguments {
+	struct letter_filter filter; /* Its topic is not set */
+	int64_t limit;               /* Most letters; -1: all */
+	bool from_beginning;         /* Also those that were put back before */
+	bool dry_run;
+	bool is_given; /* An option was, of those that are for redrive alone */
+};
+
 /* All borrowed from argv. */
 struct cli_arguments {
 	enum cli_command command;
 	const char *config_path; /* NULL for help, and for nothing else */
 	const char *topic;       /* Of help; NULL: the general help */
 	struct cli_ledger_arguments ledger;
+	struct cli_redrive_arguments redrive;
 };
 
 /* Read the arguments. --help and --version print and exit with 0, a mistake prints and exits

@@ -21,6 +21,12 @@ from program import USAGE, run
         ["ledger", "accept", "-c", "a", "--partition", "0", "--json"],
         ["ledger", "repair", "-c", "a", "--partition", "0", "--offset", "1"],
         ["check", "-c", "a", "--partition", "0"], ["run", "-c", "a", "--dry-run"],
+        ["redrive"], ["redrive", "show", "-c", "a"], ["redrive", "-c", "a", "--partition", "0"],
+        ["redrive", "-c", "a", "--reason", "nonsense"], ["redrive", "-c", "a", "--since", "today"],
+        ["redrive", "-c", "a", "--call", "a/b"], ["redrive", "-c", "a", "--limit", "-1"],
+        ["redrive", "-c", "a", "--since", "2026-01-31T12:00:00Z",
+         "--until", "2026-01-31T12:00:00Z"],
+        ["ledger", "show", "-c", "a", "--limit", "1"], ["run", "-c", "a", "--from-beginning"],
     ],
 )
 def test_a_wrong_command_line_ends_with_64(arguments):
@@ -41,14 +47,15 @@ def test_help_names_commands_and_options(arguments):
     result = run(*arguments)
     assert (result.returncode, result.stderr) == (0, "")
     for text in (
-        "ledger show -c FILE", "check -c FILE", "run -c FILE", "batch.window = 20ms",
+        "ledger show -c FILE", "redrive -c FILE", "check -c FILE", "run -c FILE",
+        "batch.window = 20ms",
         "78 configuration",
     ):
         assert text in result.stdout
     assert max(len(line) for line in result.stdout.splitlines()) <= 80
 
 
-@pytest.mark.parametrize("command", [["run"], ["ledger", "show"]])
+@pytest.mark.parametrize("command", [["run"], ["ledger", "show"], ["redrive"]])
 def test_a_mistake_in_the_configuration_ends_it_with_78(tmp_path, command):
     path = tmp_path / "worker.yaml"
     path.write_text("batch: {window: 1}\n")

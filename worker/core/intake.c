@@ -7,9 +7,6 @@
 
 #include <stdio.h>
 
-/* A record with this header is worked on although its commandId came before. */
-#define REDRIVE_HEADER "redrive"
-
 #define KEY_MAX 1024 /* A rejected record's key is repeated in its reply up to this size */
 
 /* For the reply to a record that has no valid callId. */
@@ -93,7 +90,7 @@ static enum history_verdict note_id(struct engine *e, struct partition *p,
 	};
 	enum history_verdict verdict;
 
-	if (!command->has_id || has_header(record, REDRIVE_HEADER))
+	if (!command->has_id || has_header(record, RECORD_REDRIVE))
 		return HISTORY_NEW;
 	verdict = history_note(&p->history, &id, ret_first);
 	if (verdict == HISTORY_NO_MEMORY)

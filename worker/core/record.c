@@ -4,6 +4,14 @@
 #include <stdlib.h>
 #include <string.h>
 
+bool record_is_dead_letter_header(struct bytes name)
+{
+	static const char prefix[] = RECORD_DEAD_LETTER;
+
+	return name.size >= sizeof(prefix) - 1 &&
+	       memcmp(name.data, prefix, sizeof(prefix) - 1) == 0;
+}
+
 size_t record_size(const struct record *record)
 {
 	size_t size = record->topic.size + record->key.size + record->value.size;

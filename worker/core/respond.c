@@ -150,17 +150,8 @@ static void add_dead_letter_headers(struct engine *e, struct effect_write *effec
 	out_of_memory_if(e, !buffer_ok(&effect->text));
 }
 
-/* Those are ours to write: a producer, or a record that comes from a dead letter, must not speak
- * for us. */
-static bool is_dead_letter_header(struct bytes name)
-{
-	static const char prefix[] = "dead-letter-";
-
-	return name.size >= sizeof(prefix) - 1 &&
-	       memcmp(name.data, prefix, sizeof(prefix) - 1) == 0;
-}
-
-/* An exact copy of the record, but for these headers. */
+/* An exact copy of the record. Headers that begin as ours do are ours alone to write: a producer,
+ * or a record that comes from a dead letter, must not speak for us. */
 static void write_dead_letter(struct engine *e, struct job *job, const struct record *record,
                               const char *code, const char *message)
 {
@@ -173,7 +164,7 @@ static void write_dead_letter(struct engine *e, struct job *job, const struct re
 	effect->key = record->key;
 	effect->value = record->value;
 	for (size_t i = 0; i < record->n_headers; i++)
-		if (!is_dead_letter_header(record->headers[i].name))
+		if (!record_is_dead_letter_header(record->headers[i].name))
 			effects_header(&e->effects, effect, record->headers[i].name,
 			               record->headers[i].value, record->headers[i].is_null);
 	add_dead_letter_headers(e, effect, job, code, message);

@@ -26,6 +26,15 @@ struct record {
 	size_t n_headers;
 };
 
+/* With this header a record is worked on although its commandId came before. */
+#define RECORD_REDRIVE "redrive"
+
+/* The headers that tell of a dead letter why it is one, and where from, begin with this. */
+#define RECORD_DEAD_LETTER "dead-letter-"
+
+/* True for one of those. */
+bool record_is_dead_letter_header(struct bytes name);
+
 /* Most bytes of a record, its headers included, that a copy is made of. Far more than the contract
  * allows a command; what is over it has headers without measure. */
 #define RECORD_COPY_MAX (256 * 1024)
