@@ -25,6 +25,8 @@ void cluster_init(struct cluster *cluster, const char *topic, int partitions)
 
 void cluster_close(struct cluster *cluster)
 {
+	if (cluster->writer)
+		rd_kafka_destroy(cluster->writer);
 	rd_kafka_mock_cluster_destroy(cluster->mock);
 	rd_kafka_destroy(cluster->handle);
 }
@@ -63,6 +65,24 @@ void cluster_fill(struct cluster *cluster, const char *topic, int32_t partition,
 	}
 	assert_int_equal(rd_kafka_flush(rk, CLUSTER_PATIENCE_MS), 0);
 	rd_kafka_destroy(rk);
+}
+
+void cluster_put(struct cluster *cluster, const char *topic, int32_t partition, const char *value)
+{
+	char key[] = "key";
+	size_t size = strlen(value);
+
+	if (!cluster->writer)
+		cluster->writer = new_client(cluster, RD_KAFKA_PRODUCER, NULL);
+
+	/* librdkafka copies the value: it only has no type that says so. */
+	assert_int_equal(rd_kafka_producev(cluster->writer, RD_KAFKA_V_TOPIC(topic),
+	                                   RD_KAFKA_V_PARTITION(partition), RD_KAFKA_V_KEY(key, 3),
+	                                   RD_KAFKA_V_VALUE((void *)(uintptr_t)value, size),
+	                                   RD_KAFKA_V_MSGFLAGS(RD_KAFKA_MSG_F_COPY),
+	                                   RD_KAFKA_V_END),
+	                 0);
+	assert_int_equal(rd_kafka_flush(cluster->writer, CLUSTER_PATIENCE_MS), 0);
 }
 
 int64_t cluster_committed(struct cluster *cluster, const char *group, const char *topic,

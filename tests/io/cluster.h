@@ -20,6 +20,7 @@
 struct cluster {
 	rd_kafka_t *handle; /* Owned: the client in which the mock lives */
 	rd_kafka_mock_cluster_t *mock;
+	rd_kafka_t *writer; /* Owned: of cluster_put(); NULL: none yet */
 	struct kafka_property bootstrap;
 	struct kafka_properties properties; /* What a client needs to reach it */
 };
@@ -30,6 +31,9 @@ void cluster_close(struct cluster *cluster);
 
 /* Store 'n' records with the values "0", "1", … and wait until they are there. */
 void cluster_fill(struct cluster *cluster, const char *topic, int32_t partition, int first, int n);
+
+/* Store one record and wait until it is there. */
+void cluster_put(struct cluster *cluster, const char *topic, int32_t partition, const char *value);
 
 /* The committed offset of a group, or a negative number. */
 int64_t cluster_committed(struct cluster *cluster, const char *group, const char *topic,

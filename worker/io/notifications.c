@@ -1,7 +1,8 @@
 /* Notifications in, outcomes out: see notifications.h.
  *
- *   RUNNING --stop--> DRAINING --all stored, or out of time--> FLUSHING --committed--> CLOSING -->
- * gone
+ *   RUNNING --stop--> DRAINING --all stored--> FLUSHING --committed--> CLOSING --> gone
+ *
+ * From DRAINING and FLUSHING it also goes on when its time is over.
  *
  * A partition that the group takes is given back at once: what is not stored yet is written again
  * by the next owner, with the same outcomeId. */
@@ -435,9 +436,12 @@ static void on_drain_settled(void *owner)
 		close_parts(n);
 }
 
+/* A commit that the broker does not answer must not hold up the end. */
 static void settle_and_close(struct notifications *n)
 {
 	n->state = NOTIFICATIONS_FLUSHING;
+	uv_timer_start(&n->deadline, on_deadline,
+	               (uint64_t)duration_to_ms(n->options.delivery.leave_deadline), 0);
 	delivery_settle(n->delivery, false, on_drain_settled, n);
 }
 
@@ -451,7 +455,7 @@ static void on_deadline(uv_timer_t *timer)
 {
 	struct notifications *n = timer->data;
 
-	if (n->state == NOTIFICATIONS_FAILING) {
+	if (n->state == NOTIFICATIONS_FAILING || n->state == NOTIFICATIONS_FLUSHING) {
 		close_parts(n);
 	} else if (n->state == NOTIFICATIONS_DRAINING) {
 		log_warn(n->log, "notifications.drain-timeout", "outcomes=%zu", n->n_open);
