@@ -40,7 +40,6 @@ ENDINGS = {
     "throttled for long": ({"status": 429, "retryAfter": "99999.5"}, "failed", "throttled"),
     "busy": ({"status": 503, "retryAfter": "9999"}, "failed", "throttled"),
     "never reached": ({"progress": "not-sent", "problem": "refused"}, "failed", "unavailable"),
-    "no token": ({"progress": "no-token", "problem": "denied"}, "failed", "unauthorized"),
     "token refused": ({"status": 401}, "failed", "unauthorized"),
     "not registered": (error(403, "7503"), "failed", "misconfigured"),
     "no permission": (error(403, "7504"), "failed", "misconfigured"),

@@ -192,19 +192,6 @@ static void a_misconfigured_application_holds_everything_and_fails_after_max_hol
 	}
 }
 
-static void without_a_token_everything_is_held_and_fails_as_unauthorized(void **state)
-{
-	struct world *w = *state;
-
-	w->policy.max_hold = duration_ms(10000);
-	send(w, 0, "call-a", "ann");
-	world_fail(w, ANSWER_NO_TOKEN);
-	assert_int_equal(posts_after(w, 749), 1);
-	answer_all(w, 401, "InvalidAuthenticationToken");
-	expect_error(w, 0, "unauthorized");
-	expect_all_done(w);
-}
-
 static void what_was_not_sent_is_sent_again_with_backoff(void **state)
 {
 	struct world *w = *state;
@@ -377,7 +364,6 @@ int main(void)
 		WORLD_TEST(a_401_is_tried_again_once_at_once_and_then_holds_everything),
 		WORLD_TEST(several_401_for_one_bad_token_count_once),
 		WORLD_TEST(a_misconfigured_application_holds_everything_and_fails_after_max_hold),
-		WORLD_TEST(without_a_token_everything_is_held_and_fails_as_unauthorized),
 		WORLD_TEST(what_was_not_sent_is_sent_again_with_backoff),
 		WORLD_TEST(an_unknown_outcome_is_never_repeated),
 		WORLD_TEST(on_unknown_resend_sends_once_more_after_the_settle_time),

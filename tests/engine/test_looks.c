@@ -297,6 +297,24 @@ static void an_answer_that_says_nothing_is_asked_for_again(void **state)
 	}
 }
 
+static void a_look_without_a_token_is_repeated_until_there_is_one(void **state)
+{
+	struct world *w = *state;
+
+	w->looks_by_hand = true;
+	give_doubt(w, "ann", true);
+	world_elapse(w, SETTLE_MS);
+	for (unsigned i = 0; i < 50; i++) {
+		world_answer_look(w, (struct answer){ ANSWER_NO_TOKEN, .problem = "denied" });
+		world_elapse(w, 60000);
+		assert_int_equal(w->n_looks, 1);
+	}
+	world_look(w);
+	expect_status(w, 0, "reconciled");
+	world_finish(w);
+	expect_all_done(w);
+}
+
 static void a_retry_after_is_waited_for(void **state)
 {
 	struct world *w = *state;
@@ -438,6 +456,7 @@ int main(void)
 		WORLD_TEST(participants_that_were_sent_one_by_one_prove_only_themselves),
 		WORLD_TEST(a_command_that_is_sent_once_more_may_have_been_sent_before),
 		WORLD_TEST(an_answer_that_says_nothing_is_asked_for_again),
+		WORLD_TEST(a_look_without_a_token_is_repeated_until_there_is_one),
 		WORLD_TEST(a_retry_after_is_waited_for),
 		WORLD_TEST(an_answer_that_refuses_the_question_leads_to_the_next_place),
 		WORLD_TEST(it_is_not_asked_for_ever),

@@ -156,7 +156,7 @@ bool application_is_held_too_long(const struct engine *e, const struct applicati
 {
 	instant_t until = instant_max(a->hold_until, e->now);
 
-	return !instant_is_never(a->held_since) &&
+	return !instant_is_never(a->held_since) && !a->is_signed_out &&
 	       instant_since(until, a->held_since).us > e->policy->max_hold.us;
 }
 
@@ -175,19 +175,41 @@ void application_hold(struct engine *e, struct application *a, instant_t until, 
 	a->hold_reason = reason;
 	a->penalized = e->now;
 	a->failures++;
-	if (instant_is_never(a->held_since))
+	/* The time without a token does not count. */
+	if (instant_is_never(a->held_since) || a->is_signed_out)
 		a->held_since = e->now;
+	a->is_signed_out = false;
 	trace(e, "application held for %lld ms: %s",
 	      (long long)duration_to_ms(instant_since(a->hold_until, e->now)), reason_code(reason));
 	count_held(e);
 }
 
-void application_clear_hold(struct engine *e, struct application *a)
+/* The next hold is the first of a new row. */
+static void end_row(struct engine *e, struct application *a)
 {
-	throttle_pass(&a->throttle);
-	if (application_is_held(a, e->now))
-		return;
+	a->is_signed_out = false;
 	a->held_since = INSTANT_NEVER;
 	a->failures = 0;
 	count_held(e);
+}
+
+void application_sign_out(struct application *a)
+{
+	a->is_signed_out = true;
+}
+
+void application_sign_in(struct engine *e, struct application *a)
+{
+	if (!a->is_signed_out)
+		return;
+	trace(e, "there is an access token again");
+	a->hold_until = e->now;
+	end_row(e, a);
+}
+
+void application_clear_hold(struct engine *e, struct application *a)
+{
+	throttle_pass(&a->throttle);
+	if (!application_is_held(a, e->now))
+		end_row(e, a);
 }

@@ -297,7 +297,10 @@ static bool ask_again(struct engine *e, struct call *call, const struct answer *
 	if (outcome.class != OUTCOME_THROTTLED && outcome.class != OUTCOME_NOT_SENT &&
 	    outcome.class != OUTCOME_UNAUTHORIZED && !is_no_answer(answer))
 		return false;
-	if (++call->failures > LOOKS_MAX)
+	/* Without a token nothing was asked, which is no reason to give up. */
+	if (answer->progress != ANSWER_NO_TOKEN || call->failures + 1 < LOOKS_MAX)
+		call->failures++;
+	if (call->failures > LOOKS_MAX)
 		return false;
 	pause = outcome.has_retry_after ? outcome.retry_after
 	                                : retry_backoff(e->policy->retry_base, e->policy->retry_cap,

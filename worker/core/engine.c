@@ -323,6 +323,10 @@ static void dispatch(struct engine *e, const struct event *event)
 	case EVENT_WRITTEN:
 		written(e, event);
 		break;
+	case EVENT_SIGNED_IN:
+		CHECK(event->tenant < e->policy->tenants.count);
+		application_sign_in(e, &e->applications[event->tenant]);
+		break;
 	case EVENT_ALARM:
 		alarm_rang(e, event->alarm_id);
 		break;

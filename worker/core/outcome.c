@@ -26,7 +26,7 @@ struct rule {
 
 static const struct rule rules[] = {
 	{ ANSWER_NO_TOKEN, 0, 0, NULL, false, OUTCOME_UNAUTHORIZED, REASON_UNAUTHORIZED, false,
-	  "everything is held" },
+	  "everything is held until there is one" },
 	{ ANSWER_NOT_SENT, 0, 0, NULL, false, OUTCOME_NOT_SENT, REASON_UNAVAILABLE, false,
 	  "the call is held" },
 	{ ANSWER_BROKEN, 0, 0, NULL, false, OUTCOME_UNKNOWN, REASON_UNKNOWN, false,
@@ -279,13 +279,14 @@ void outcome_write_reference(struct buffer *out)
 	for (size_t i = 0; i < sizeof(rules) / sizeof(rules[0]); i++) {
 		const struct rule *rule = &rules[i];
 		const struct class *class = &classes[rule->class];
+		bool waits = rule->progress == ANSWER_NO_TOKEN;
 
 		buffer_append_text(out, "| ");
 		write_condition(out, rule);
 		buffer_printf(out, " | %s | %s | %s | %s | %s", class->text,
 		              class->had_no_effect ? "yes" : "no", class->wait, rule->consequence,
-		              class->reply);
-		if (rule->class != OUTCOME_ACCEPTED)
+		              waits ? "a later one's, or `expired`" : class->reply);
+		if (rule->class != OUTCOME_ACCEPTED && !waits)
 			buffer_printf(out, ", `%s`", reason_code(rule->reason));
 		buffer_append_text(out, " |\n");
 	}

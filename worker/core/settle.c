@@ -207,15 +207,22 @@ static void on_application_refused(struct answered *a)
 	struct engine *e = a->e;
 	struct application *application = a->application;
 	bool is_first_401 = a->outcome.http_status == 401 && application->failures == 0;
+	bool has_no_token = a->answer->progress == ANSWER_NO_TOKEN;
 	duration_t pause = { 0 };
 
-	retry(a);
+	/* What was never asked for is no try. */
+	if (has_no_token)
+		renew(a);
+	else
+		retry(a);
 	if (is_from_before_hold(a))
 		return;
 	if (!is_first_401)
 		pause = retry_backoff(e->policy->retry_base, e->policy->retry_cap,
 		                      application->failures + 1, &e->random);
 	application_hold(e, application, instant_add(e->now, pause), a->outcome.reason);
+	if (has_no_token)
+		application_sign_out(application);
 }
 
 /* "sent …, what failed; look for clientContext …" */

@@ -24,6 +24,7 @@ struct application {
 	instant_t hold_until; /* Nothing is sent before it */
 	instant_t held_since; /* Begin of an unbroken row of holds; NEVER: not held */
 	enum reason hold_reason;
+	bool is_signed_out;  /* Held for want of an access token, which is no fault of a command */
 	unsigned failures;   /* In that row; steers the backoff */
 	instant_t penalized; /* When it was last held: answers to older requests add nothing */
 	struct throttle throttle;
@@ -70,6 +71,12 @@ bool application_is_held_too_long(const struct engine *e, const struct applicati
 
 /* Nothing of this tenant is sent before 'until'. */
 void application_hold(struct engine *e, struct application *a, instant_t until, enum reason reason);
+
+/* The hold that just began lasts until there is a token, and what waits does not fail. */
+void application_sign_out(struct application *a);
+
+/* There is a token: such a hold ends. */
+void application_sign_in(struct engine *e, struct application *a);
 
 /* Graph took a request: no row of throttles, and no hold, unless one began after it was sent. */
 void application_clear_hold(struct engine *e, struct application *a);

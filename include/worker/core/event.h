@@ -7,19 +7,20 @@
 #include "worker/core/record.h"
 
 enum event_type {
-	EVENT_ASSIGN,   /* These partitions are ours from now on */
-	EVENT_REVOKE,   /* A partition will be taken: start nothing new, say when it is quiet */
-	EVENT_FORGET,   /* A partition is not ours any more: drop all of it */
-	EVENT_RECORD,   /* A record of a partition that is ours */
-	EVENT_POSITION, /* Nothing below this offset will come any more */
-	EVENT_MARKED,   /* An invite may be sent */
-	EVENT_ANSWER,   /* What came back for an invite */
-	EVENT_EVIDENCE, /* What came back for a look */
-	EVENT_STAGED,   /* These writes are in the transaction that is about to be committed */
-	EVENT_UNSTAGED, /* That transaction was not committed */
-	EVENT_WRITTEN,  /* A reply or dead letter is stored, or refused for good */
-	EVENT_ALARM,    /* A timer that an effect_alarm armed */
-	EVENT_DRAIN     /* As EVENT_REVOKE for all partitions */
+	EVENT_ASSIGN,    /* These partitions are ours from now on */
+	EVENT_REVOKE,    /* A partition will be taken: start nothing new, say when it is quiet */
+	EVENT_FORGET,    /* A partition is not ours any more: drop all of it */
+	EVENT_RECORD,    /* A record of a partition that is ours */
+	EVENT_POSITION,  /* Nothing below this offset will come any more */
+	EVENT_MARKED,    /* An invite may be sent */
+	EVENT_ANSWER,    /* What came back for an invite */
+	EVENT_EVIDENCE,  /* What came back for a look */
+	EVENT_STAGED,    /* These writes are in the transaction that is about to be committed */
+	EVENT_UNSTAGED,  /* That transaction was not committed */
+	EVENT_WRITTEN,   /* A reply or dead letter is stored, or refused for good */
+	EVENT_SIGNED_IN, /* There is an access token, after an ANSWER_NO_TOKEN */
+	EVENT_ALARM,     /* A timer that an effect_alarm armed */
+	EVENT_DRAIN      /* As EVENT_REVOKE for all partitions */
 };
 
 /* A partition that is ours now, and what its last owner committed. */
@@ -41,6 +42,7 @@ struct event {
 			uint32_t total; /* Partitions of the topic */
 		} assign;
 		int32_t partition; /* REVOKE, FORGET */
+		uint32_t tenant;   /* SIGNED_IN: index in policy.tenants */
 		const struct record *record;
 		struct {
 			int32_t partition;
