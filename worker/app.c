@@ -142,6 +142,38 @@ static struct polls_options make_polls(const struct config *c)
 	};
 }
 
+static struct secret_source source_of(const struct config_secret *secret)
+{
+	return (struct secret_source){ .text = secret->text, .file = secret->file };
+}
+
+static struct credential_options make_credential(const struct config *c)
+{
+	static const enum credential_kind kinds[] = {
+		[CONFIG_CLIENT_SECRET] = CREDENTIAL_CLIENT_SECRET,
+		[CONFIG_CERTIFICATE] = CREDENTIAL_CERTIFICATE,
+		[CONFIG_FEDERATED_TOKEN] = CREDENTIAL_FEDERATED_TOKEN,
+		[CONFIG_MANAGED_IDENTITY] = CREDENTIAL_MANAGED_IDENTITY,
+	};
+	const struct config_login *login = &c->login;
+	struct credential_options options = {
+		.kind = kinds[login->credential],
+		.algorithm = (enum assertion_algorithm)login->certificate_algorithm,
+		.identity_url = login->identity_url,
+	};
+
+	CHECK(login->credential != CONFIG_AUTO);
+	if (options.kind == CREDENTIAL_CLIENT_SECRET)
+		options.secret = source_of(&login->client_secret);
+	else if (options.kind == CREDENTIAL_FEDERATED_TOKEN)
+		options.secret = source_of(&login->federated_token);
+	else if (options.kind == CREDENTIAL_CERTIFICATE)
+		options.secret = source_of(&login->certificate);
+	if (options.kind == CREDENTIAL_CERTIFICATE)
+		options.key = source_of(&login->certificate_key);
+	return options;
+}
+
 static struct driver_options make_options(const struct config *c)
 {
 	return (struct driver_options){
@@ -154,10 +186,11 @@ static struct driver_options make_options(const struct config *c)
 			.max_connections = c->graph.max_connections,
 			.connect_timeout = c->graph.connect_timeout,
 		},
+		.credential = make_credential(c),
 		.token = {
 			.login_url = c->login.url,
-			.client_id = c->login.client_id,
-			.client_secret = c->login.client_secret.text,
+			.tenant_id = c->login.tenant_id,
+			.client_id = c->login.client_id ? c->login.client_id : "",
 			.scope = c->login.scope,
 			.timeout = c->login.timeout,
 		},
@@ -188,11 +221,19 @@ static struct delivery_options make_notification_delivery(const struct config *c
 	};
 }
 
-static bool on_ready(void *owner, struct buffer *why)
+static enum admin_health on_health(void *owner, struct buffer *why)
 {
+	static const enum admin_health healths[] = {
+		[DRIVER_UNREADY] = ADMIN_UNREADY,
+		[DRIVER_DEGRADED] = ADMIN_DEGRADED,
+		[DRIVER_READY] = ADMIN_READY,
+	};
 	struct app *app = owner;
 
-	return driver_is_ready(app->driver, why);
+	if (app->driver)
+		return healths[driver_health(app->driver, why)];
+	buffer_append_text(why, "the worker is stopping");
+	return ADMIN_UNREADY;
 }
 
 static void on_metrics(void *owner, struct buffer *page)
@@ -271,7 +312,7 @@ static int open_admin(struct app *app, struct err *err)
 	const struct admin_options options = { .address = c->admin.address,
 		                               .port = (uint16_t)c->admin.port };
 	const struct admin_callbacks callbacks = { .owner = app,
-		                                   .ready = on_ready,
+		                                   .health = on_health,
 		                                   .metrics = on_metrics };
 
 	if (!c->admin.enabled)

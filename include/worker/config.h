@@ -18,10 +18,20 @@
 /* A text that must never be printed: a type of its own, so that no format takes it by accident. */
 struct config_secret {
 	char *text; /* Owned; wiped before it is freed */
+	char *file; /* Owned; where it was read and may have changed. NULL: it does not change */
 };
 
 /* The words of `delivery`, in their order. */
 enum config_delivery_value { CONFIG_EXACTLY_ONCE, CONFIG_AT_LEAST_ONCE };
+
+/* The words of `login.credential`, in their order. AUTO only while the configuration is read. */
+enum config_credential {
+	CONFIG_AUTO,
+	CONFIG_CLIENT_SECRET,
+	CONFIG_CERTIFICATE,
+	CONFIG_FEDERATED_TOKEN,
+	CONFIG_MANAGED_IDENTITY
+};
 
 /* A list of texts, all owned. */
 struct config_names {

@@ -133,8 +133,10 @@
 	OPTION(queue, offsets_per_partition, COUNT, OPTIONAL, "8000", "1", "1000000",              \
 	       "Most offsets from a partition's first unanswered command to its newest.")
 #define OPTIONS_graph(OPTION)                                                                      \
-	OPTION(graph, url, URL, OPTIONAL, "https://graph.microsoft.com/v1.0", "1", "2048",         \
-	       "Root of the service; national clouds have their own.")                             \
+	OPTION(graph, cloud, CHOICE, OPTIONAL, "global", "", "global,usgov-l4,usgov-dod",          \
+	       "Cloud of the tenant: graph.url, login.url and login.scope follow from it.")        \
+	OPTION(graph, url, URL, OPTIONAL, "", "0", "2048",                                         \
+	       "Root of the service; empty: that of graph.cloud.")                                 \
 	OPTION(graph, timeout, DURATION, OPTIONAL, "10s", "100ms", "5m",                           \
 	       "For one request, from its start to the whole answer.")                             \
 	OPTION(graph, connect_timeout, DURATION, OPTIONAL, "3s", "10ms", "1m",                     \
@@ -154,14 +156,29 @@
 	OPTION(graph, proxy, URL, OPTIONAL, "", "0", "2048",                                       \
 	       "HTTP proxy; empty: none, whatever the environment says.")
 #define OPTIONS_login(OPTION)                                                                      \
-	OPTION(login, url, URL, OPTIONAL, "https://login.microsoftonline.com", "1", "2048",        \
-	       "Authority that issues tokens; national clouds have their own.")                    \
+	OPTION(login, url, URL, OPTIONAL, "", "0", "2048",                                         \
+	       "Authority that issues tokens; empty: that of graph.cloud.")                        \
 	OPTION(login, tenant_id, NAME, REQUIRED, "", "1", "255",                                   \
 	       "Directory (tenant) in which the application signs in: its id or domain.")          \
 	OPTION(login, other_tenants, NAMES, OPTIONAL, "", "0", "63",                               \
 	       "More tenants in which it signs in, for commands that name one.")                   \
-	OPTION(login, client_id, NAME, REQUIRED, "", "1", "255", "Id of the application.")         \
-	OPTION(login, client_secret, SECRET, REQUIRED, "", "1", "16384", "Its client secret.")     \
+	OPTION(login, client_id, NAME, REQUIRED, "", "1", "255",                                   \
+	       "Id of the application, or of a user-assigned managed identity.")                   \
+	OPTION(login, credential, CHOICE, OPTIONAL, "auto", "",                                    \
+	       "auto,client-secret,certificate,federated-token,managed-identity",                  \
+	       "How the application signs in; auto: by what is given below.")                      \
+	OPTION(login, client_secret, SECRET, ADVISED, "", "1", "16384", "Its client secret.")      \
+	OPTION(login, certificate, SECRET, OPTIONAL, "", "1", "65536",                             \
+	       "Its certificate in PEM, with the private key (RSA, not encrypted).")               \
+	OPTION(login, certificate_key, SECRET, OPTIONAL, "", "1", "65536",                         \
+	       "The private key in PEM, when it is not in login.certificate.")                     \
+	OPTION(login, certificate_algorithm, CHOICE, OPTIONAL, "PS256", "", "PS256,RS256",         \
+	       "Signature; RS256 names the certificate by its SHA-1, for older services.")         \
+	OPTION(login, federated_token, SECRET, OPTIONAL, "", "1", "16384",                         \
+	       "Token of a workload identity; its file: also from AZURE_FEDERATED_TOKEN_FILE.")    \
+	OPTION(login, identity_url, URL, OPTIONAL,                                                 \
+	       "http://169.254.169.254/metadata/identity/oauth2/token", "1", "2048",               \
+	       "Where a managed identity gets its tokens.")                                        \
 	OPTION(login, scope, TEXT, OPTIONAL, "", "0", "2048",                                      \
 	       "Scope of the token; empty: that of the host in graph.url, /.default.")             \
 	OPTION(login, timeout, DURATION, OPTIONAL, "10s", "100ms", "2m", "For fetching a token.")

@@ -224,12 +224,13 @@ def test_names_what_is_missing(file):
     result = file.check("")
     assert file.problems(result) == [
         " kafka.bootstrap.servers: is required: expected HOST:PORT of one or more brokers",
+        " login: a credential is required: client_secret, certificate or federated_token (in the "
+        "file with _file behind it, or in the environment as INVITE_WORKER_LOGIN_CLIENT_SECRET "
+        "and so on), or credential: managed-identity",
         " login.tenant_id: is required: in the file, or as INVITE_WORKER_LOGIN_TENANT_ID in the "
         "environment",
         " login.client_id: is required: in the file, or as INVITE_WORKER_LOGIN_CLIENT_ID in the "
         "environment",
-        " login.client_secret: is required: in the file, or as INVITE_WORKER_LOGIN_CLIENT_SECRET "
-        "in the environment",
     ]
     assert result.returncode == MISTAKES
 

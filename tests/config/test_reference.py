@@ -37,10 +37,14 @@ def example():
     return (reference.CONFIG / "invite-worker.yaml").read_text()
 
 
+OTHER_CREDENTIALS = r"  (certificate|certificate_key|federated_token)_file: "
+
+
 def uncommented():
-    """The example with every default in force."""
+    """The example with every default in force, and one way to sign in."""
     lines = [re.sub("^# (delivery: )", r"\1", line) for line in example().splitlines()]
     options = [line.replace("  # ", "  ", 1) for line in lines if ": " in line or line[-1:] == ":"]
+    options = [line for line in options if not re.match(OTHER_CREDENTIALS, line)]
     text = "\n".join(line for line in options if not line.startswith("#"))
     return "\n".join(line for line in text.splitlines() if is_yaml_option(line))
 

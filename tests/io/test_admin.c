@@ -19,17 +19,18 @@ struct fixture {
 	uv_loop_t loop;
 	struct log log;
 	struct admin *admin;
-	bool is_ready;
+	enum admin_health health;
 	bool closed;
 };
 
-static bool on_ready(void *owner, struct buffer *why)
+static enum admin_health on_health(void *owner, struct buffer *why)
 {
 	struct fixture *f = owner;
 
-	if (!f->is_ready)
-		buffer_append_text(why, "no partition yet");
-	return f->is_ready;
+	if (f->health != ADMIN_READY)
+		buffer_append_text(why,
+		                   f->health == ADMIN_DEGRADED ? "no token" : "no partition yet");
+	return f->health;
 }
 
 static void on_metrics(void *owner, struct buffer *page)
@@ -49,7 +50,7 @@ static struct admin *listen_on(struct fixture *f, const char *address, uint16_t 
                                struct err *err)
 {
 	struct admin_options options = { .address = address, .port = port };
-	struct admin_callbacks callbacks = { f, on_ready, on_metrics };
+	struct admin_callbacks callbacks = { f, on_health, on_metrics };
 
 	return admin_new(&f->loop, &options, &callbacks, &f->log, err);
 }
@@ -155,9 +156,24 @@ static void it_says_why_it_is_not_ready(void **state)
 	ask(f, "GET", "/readyz", answer);
 	assert_starts(answer, "HTTP/1.1 503 ");
 	assert_non_null(strstr(answer, "no partition yet"));
-	f->is_ready = true;
+	f->health = ADMIN_READY;
 	ask(f, "GET", "/readyz", answer);
 	assert_starts(answer, "HTTP/1.1 200 ");
+	assert_non_null(strstr(answer, "\r\n\r\nok\n"));
+}
+
+static void it_stays_ready_and_alive_while_it_is_degraded_and_says_so(void **state)
+{
+	static const char *const pages[] = { "/readyz", "/livez" };
+	struct fixture *f = *state;
+	char answer[ANSWER_MAX];
+
+	f->health = ADMIN_DEGRADED;
+	for (size_t i = 0; i < 2; i++) {
+		ask(f, "GET", pages[i], answer);
+		assert_starts(answer, "HTTP/1.1 200 ");
+		assert_non_null(strstr(answer, "\r\n\r\ndegraded: no token\n"));
+	}
 }
 
 static void figures_have_the_type_that_scrapers_expect(void **state)
@@ -274,6 +290,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(it_is_alive),
 		TEST(it_says_why_it_is_not_ready),
+		TEST(it_stays_ready_and_alive_while_it_is_degraded_and_says_so),
 		TEST(figures_have_the_type_that_scrapers_expect),
 		TEST(head_has_no_body),
 		TEST(other_paths_and_methods_are_refused),

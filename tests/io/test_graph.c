@@ -123,9 +123,10 @@ static void world_open(struct world *w, const struct hostile_step *steps, size_t
 	static const char *const tenants[] = { "t-0", "t-1" };
 	const struct text_list tenant_list = { tenants, 2 };
 	struct tokens_base base = { .loop = &w->loop, .log = &w->log, .metrics = &w->metrics };
-	struct token_options token_options = {
-		.client_id = "c", .client_secret = "s", .scope = "s", .timeout = duration_ms(20000)
-	};
+	struct credential_options credential = { .secret = { .text = "s" } };
+	struct token_options token_options = { .client_id = "c",
+		                               .scope = "s",
+		                               .timeout = duration_ms(20000) };
 	struct graph_options options = { .timeout = duration_ms(20000) };
 	const struct graph_callbacks callbacks = {
 		.owner = w,
@@ -146,6 +147,7 @@ static void world_open(struct world *w, const struct hostile_step *steps, size_t
 	w->http = http_new(&w->loop, &http_options, NULL);
 	assert_non_null(w->http);
 	base.http = w->http;
+	base.credential = &credential;
 	w->tokens = tokens_new(&base, &token_options, &tenant_list, NULL);
 	assert_non_null(w->tokens);
 	w->token = tokens_get(w->tokens, 0);

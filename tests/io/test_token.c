@@ -26,6 +26,10 @@
 	"\"error_codes\":[7000215],\"error_description\":\"AADSTS7000215: wrong "                  \
 	"s+cr&t\\r\\nTrace: 1234\"}"
 
+#define BUSY                                                                                       \
+	"HTTP/1.1 503 No\r\nContent-Length: 76\r\n\r\n{\"error\":\"temporarily_unavailable\","     \
+	"\"error_description\":\"AADSTS90033: later\"}"
+
 struct world {
 	uv_loop_t loop;
 	struct hostile_server server;
@@ -35,6 +39,7 @@ struct world {
 	char head[1024];
 	char body[1024];
 	struct http *http;
+	struct credential *credential;
 	struct token *token;
 	struct metrics metrics;
 	struct log log;
@@ -42,6 +47,7 @@ struct world {
 	size_t log_size;
 	instant_t now;
 	unsigned closed;
+	unsigned recovered;
 };
 
 struct waiting {
@@ -75,16 +81,27 @@ static void on_effect(void *owner, struct bytes head, struct bytes body)
 	snprintf(w->body, sizeof(w->body), "%.*s", (int)body.size, body.data);
 }
 
-static void world_open(struct world *w, const struct hostile_step *steps, size_t n_steps)
+static void on_recovered(void *owner, uint32_t tenant)
+{
+	struct world *w = owner;
+
+	assert_int_equal(tenant, 7);
+	w->recovered++;
+}
+
+static void world_open_with(struct world *w, const struct hostile_step *steps, size_t n_steps,
+                            const struct credential_options *credential)
 {
 	struct hostile_script script = { .owner = w, .step = next_step, .effect = on_effect };
 	struct http_options http_options = { .max_connections = 4,
 		                             .connect_timeout = duration_ms(5000) };
 	struct token_options options = { .tenant_id = "contoso.example",
 		                         .client_id = "client 1",
-		                         .client_secret = "s+cr&t",
 		                         .scope = "https://graph/.default",
 		                         .timeout = duration_ms(20000),
+		                         .recovered = on_recovered,
+		                         .owner = w,
+		                         .tenant = 7,
 		                         .clock = world_clock,
 		                         .clock_owner = w };
 	char login_url[64];
@@ -98,9 +115,20 @@ static void world_open(struct world *w, const struct hostile_step *steps, size_t
 	options.login_url = login_url;
 	w->http = http_new(&w->loop, &http_options, &err);
 	assert_non_null(w->http);
+	w->credential = credential_new(credential, &w->log, &err);
+	if (!w->credential)
+		fail_msg("%s", err.msg);
+	options.credential = w->credential;
 	w->token = token_new(w->http, &w->loop, &options, &w->log, &w->metrics, &err);
 	if (!w->token)
 		fail_msg("%s", err.msg);
+}
+
+static void world_open(struct world *w, const struct hostile_step *steps, size_t n_steps)
+{
+	struct credential_options secret = { .secret = { .text = "s+cr&t" } };
+
+	world_open_with(w, steps, n_steps, &secret);
 }
 
 static void on_closed(void *owner)
@@ -118,6 +146,7 @@ static void world_close(struct world *w)
 	while (uv_run(&w->loop, UV_RUN_DEFAULT))
 		;
 	assert_int_equal(w->closed, 1);
+	credential_free(w->credential);
 	assert_int_equal(uv_loop_close(&w->loop), 0);
 	fclose(w->log.file);
 	assert_null(strstr(w->log_text, "s+cr"));
@@ -264,7 +293,7 @@ static void keeps_a_valid_token_when_its_renewal_fails(void **state)
 	assert_string_equal(token_peek(w.token), "Bearer aaa");
 	assert_int_equal(http_pending(w.http), 0);
 	assert_string_equal(ask(&w).bearer, "Bearer aaa");
-	elapse(&w, 2 * SECOND);
+	elapse(&w, 13 * SECOND);
 	assert_string_equal(token_peek(w.token), "Bearer aaa");
 	run_until_fetched(&w, 3);
 	assert_string_equal(token_peek(w.token), "Bearer bbb");
@@ -273,9 +302,7 @@ static void keeps_a_valid_token_when_its_renewal_fails(void **state)
 
 static void tells_all_who_wait_of_a_failure_and_pauses(void **state)
 {
-	struct hostile_step steps[] = { { .text = REFUSAL },
-		                        { .text = REFUSAL },
-		                        { .text = GRANT_A } };
+	struct hostile_step steps[] = { { .text = BUSY }, { .text = BUSY }, { .text = GRANT_A } };
 	struct world w;
 	struct waiting first, second;
 
@@ -285,8 +312,8 @@ static void tells_all_who_wait_of_a_failure_and_pauses(void **state)
 	begin(&w, &second);
 	finish(&w, &first);
 	finish(&w, &second);
-	assert_string_equal(first.problem, "the login service answered with status 401 "
-	                                   "error=invalid_client codes=7000215");
+	assert_string_equal(first.problem, "the login service answered with status 503 "
+	                                   "error=temporarily_unavailable code=AADSTS90033");
 	assert_string_equal(second.problem, first.problem);
 	elapse(&w, SECOND - 1);
 	assert_string_equal(ask(&w).problem, first.problem);
@@ -437,7 +464,6 @@ static void refuses_a_tenant_that_would_leave_its_path(void **state)
 	static const char *const tenants[] = { "", "..", "a/b", "a?b", "a\r\nb", "%2e" };
 	struct token_options options = { .login_url = "http://127.0.0.1",
 		                         .client_id = "c",
-		                         .client_secret = "s",
 		                         .scope = "s",
 		                         .timeout = duration_ms(1000) };
 
@@ -452,9 +478,9 @@ static void refuses_a_tenant_that_would_leave_its_path(void **state)
 static void expect_grant(const char *body, const char *expected, int64_t lifetime_s)
 {
 	struct token_grant grant = { .bearer = NULL };
-	char description[TOKEN_DESCRIPTION_SIZE];
+	struct token_refusal refusal;
 	struct err err = { "" };
-	int result = token_grant_parse(200, bytes_of(body), &grant, description, &err);
+	int result = token_grant_parse(200, bytes_of(body), &grant, &refusal, &err);
 
 	if (result < 0) {
 		if (!strstr(err.msg, expected))
@@ -508,17 +534,26 @@ static void renews_five_minutes_before_the_end_or_at_half_of_a_short_life(void *
 	assert_int_equal(nine.renew_at.us, 7 * SECOND + 9 * MINUTE / 2);
 }
 
-static void pauses_grow_from_one_second_to_one_minute(void **state)
+static void expect_pauses(enum token_trouble trouble, const int64_t seconds[static 8])
 {
-	static const int64_t seconds[] = { 1, 2, 4, 8, 16, 32, 48, 48 };
 	struct random random;
 
-	(void)state;
 	random_init(&random, 1);
 	for (uint32_t i = 0; i < 8; i++)
-		assert_in_range(token_pause(i + 1, &random).us, seconds[i] * SECOND,
+		assert_in_range(token_pause(trouble, i + 1, &random).us, seconds[i] * SECOND,
 		                seconds[i] * SECOND * 5 / 4);
-	assert_in_range(token_pause(UINT32_MAX, &random).us, 48 * SECOND, 60 * SECOND);
+	assert_in_range(token_pause(trouble, UINT32_MAX, &random).us, seconds[7] * SECOND,
+	                seconds[7] * SECOND * 5 / 4);
+}
+
+static void pauses_grow_and_are_longer_when_a_person_is_needed(void **state)
+{
+	static const int64_t passing[] = { 1, 2, 4, 8, 16, 32, 48, 48 };
+	static const int64_t lasting[] = { 10, 20, 40, 80, 160, 240, 240, 240 };
+
+	(void)state;
+	expect_pauses(TOKEN_TROUBLE_PASSING, passing);
+	expect_pauses(TOKEN_TROUBLE_LASTING, lasting);
 }
 
 int main(void)
@@ -541,7 +576,7 @@ int main(void)
 		cmocka_unit_test(refuses_a_tenant_that_would_leave_its_path),
 		cmocka_unit_test(reads_every_form_of_an_answer),
 		cmocka_unit_test(renews_five_minutes_before_the_end_or_at_half_of_a_short_life),
-		cmocka_unit_test(pauses_grow_from_one_second_to_one_minute),
+		cmocka_unit_test(pauses_grow_and_are_longer_when_a_person_is_needed),
 	};
 
 	signal(SIGPIPE, SIG_IGN);

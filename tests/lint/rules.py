@@ -20,7 +20,7 @@ LIBRARY_HEADERS = (
     (r"microhttpd\.h", r"worker/io/admin[^/]*"),
     (r"jansson\.h", r"(include/)?worker/(core/.*|io/.*|config/.*|[^/]+)"),
     (r"yaml\.h", r"(include/)?worker/(config/)?[^/]+"),
-    (r"jose/", r"(include/)?worker/io/(token|assertion)[^/]*"),
+    (r"(jose|openssl)/", r"worker/io/assertion[^/]*"),
     (r"systemd/", r"worker/[^/]+"),
     (r"(unistd|pthread|signal|fcntl|threads)\.h|sys/.*", r"(include/)?worker/(?!core/).*"),
 )

@@ -13,7 +13,7 @@
 #define GRAPH_REQUESTS 50000
 #define GRAPH_SECONDS  15
 
-static void report(struct loader *l, enum severity severity, enum option_position at,
+void loader_report(struct loader *l, enum severity severity, enum option_position at,
                    const char *message)
 {
 	char path[OPTION_NAME_SIZE];
@@ -22,9 +22,17 @@ static void report(struct loader *l, enum severity severity, enum option_positio
 	problems_add(l->problems, severity, &l->places[at], path, "%s", message);
 }
 
-static bool is_given(const struct place *place)
+bool loader_is_given(const struct loader *l, enum option_position at)
 {
-	return place->line || place->variable[0];
+	return l->places[at].line || l->places[at].variable[0];
+}
+
+/* A managed identity may be the machine's own, which needs no id. */
+static bool is_needed(const struct loader *l, size_t at)
+{
+	return option_at(at)->need == OPTION_REQUIRED &&
+	       (at != OPTION_AT_login_client_id ||
+	        l->config->login.credential != CONFIG_MANAGED_IDENTITY);
 }
 
 /* An option that was given, but wrongly, has had its message already. */
@@ -36,7 +44,7 @@ static void check_required(struct loader *l)
 	for (size_t at = 0; at < OPTIONS_COUNT; at++) {
 		const struct config_option *o = option_at(at);
 
-		if (o->need != OPTION_REQUIRED || is_given(&l->places[at]))
+		if (!is_needed(l, at) || loader_is_given(l, (enum option_position)at))
 			continue;
 		option_path(o, path);
 		option_variable(o, variable);
@@ -58,7 +66,8 @@ static void fetch_secrets(struct loader *l)
 			continue;
 		option_path(o, path);
 		secret = option_field(o, l->config);
-		secret->text = given_fetch(l, given, path, strtoul(o->most, NULL, 10));
+		secret->text =
+		    given_fetch(l, given, path, strtoul(o->most, NULL, 10), &secret->file);
 		if (given->source == GIVEN_LITERAL && given->place.line)
 			problems_add(l->problems, SEVERITY_WARNING, &given->place, path,
 			             "a secret stands in the file; better use %s_file or "
@@ -70,8 +79,8 @@ static void fetch_secrets(struct loader *l)
 static void check_url(struct loader *l, enum option_position at, const char *url)
 {
 	if (strncmp(url, "http://", 7) == 0 && !url_is_loopback(url))
-		report(l, SEVERITY_WARNING, at,
-		       "http:// to another machine: secret and token travel in clear");
+		loader_report(l, SEVERITY_WARNING, at,
+		              "http:// to another machine: secret and token travel in clear");
 }
 
 static void set_scope(struct config *config)
@@ -88,10 +97,11 @@ static void check_slot(struct loader *l)
 {
 	if (l->config->consumer.instance_id)
 		return;
-	report(l, SEVERITY_MISTAKE, OPTION_AT_consumer_instance_id,
-	       "is required for delivery: exactly-once. Give each worker a name of its own that "
-	       "stays the same over restarts: in a StatefulSet the pod's name, with systemd the "
-	       "instance (%i). Or choose delivery: at-least-once");
+	loader_report(
+	    l, SEVERITY_MISTAKE, OPTION_AT_consumer_instance_id,
+	    "is required for delivery: exactly-once. Give each worker a name of its own that "
+	    "stays the same over restarts: in a StatefulSet the pod's name, with systemd the "
+	    "instance (%i). Or choose delivery: at-least-once");
 }
 
 static void set_transactional_id(struct config *config)
@@ -112,17 +122,19 @@ static void check_exactly_once(struct loader *l)
 		return;
 	check_slot(l);
 	if (c->exactly_once.lease.us >= c->consumer.session_timeout.us)
-		report(
+		loader_report(
 		    l, SEVERITY_MISTAKE, OPTION_AT_exactly_once_lease,
 		    "is not less than consumer.session_timeout: the worker could still send when "
 		    "another has taken over");
 	if (c->exactly_once.commit_deadline.us >= c->exactly_once.lease.us)
-		report(l, SEVERITY_MISTAKE, OPTION_AT_exactly_once_commit_deadline,
-		       "is not less than exactly_once.lease: a commit could come too late to send");
+		loader_report(
+		    l, SEVERITY_MISTAKE, OPTION_AT_exactly_once_commit_deadline,
+		    "is not less than exactly_once.lease: a commit could come too late to send");
 	if (c->retry.settle.us < c->exactly_once.lease.us + c->graph.timeout.us)
-		report(l, SEVERITY_WARNING, OPTION_AT_retry_settle,
-		       "is shorter than exactly_once.lease + graph.timeout: evidence may be looked "
-		       "for while the worker of before is still sending");
+		loader_report(
+		    l, SEVERITY_WARNING, OPTION_AT_retry_settle,
+		    "is shorter than exactly_once.lease + graph.timeout: evidence may be looked "
+		    "for while the worker of before is still sending");
 }
 
 /* Each is a segment of the URL of its tokens. */
@@ -137,16 +149,16 @@ static void add_tenant(struct loader *l, const char *tenant)
 
 	for (size_t i = 0; i < tenants->count; i++) {
 		if (strcasecmp(tenants->list[i], tenant) == 0)
-			report(l, SEVERITY_MISTAKE, OPTION_AT_login_other_tenants,
-			       i == 0 ? "contains login.tenant_id, which is a tenant anyway"
-			              : "contains the same tenant twice, in other case");
+			loader_report(l, SEVERITY_MISTAKE, OPTION_AT_login_other_tenants,
+			              i == 0 ? "contains login.tenant_id, which is a tenant anyway"
+			                     : "contains the same tenant twice, in other case");
 	}
 	if (!can_be_tenant(tenant) && tenants->count == 0)
-		report(l, SEVERITY_MISTAKE, OPTION_AT_login_tenant_id,
-		       "is neither an id nor a domain");
+		loader_report(l, SEVERITY_MISTAKE, OPTION_AT_login_tenant_id,
+		              "is neither an id nor a domain");
 	else if (!can_be_tenant(tenant))
-		report(l, SEVERITY_MISTAKE, OPTION_AT_login_other_tenants,
-		       "contains a name that is neither an id nor a domain");
+		loader_report(l, SEVERITY_MISTAKE, OPTION_AT_login_other_tenants,
+		              "contains a name that is neither an id nor a domain");
 	names_push(tenants, names_copy(tenant, strlen(tenant)));
 }
 
@@ -183,20 +195,20 @@ static void check_topics(struct loader *l)
 
 	for (size_t i = 0; i < sizeof(others) / sizeof(*others); i++) {
 		if (same(others[i].topic, c->topics.commands))
-			report(l, SEVERITY_MISTAKE, others[i].at,
-			       "is the same topic as topics.commands");
+			loader_report(l, SEVERITY_MISTAKE, others[i].at,
+			              "is the same topic as topics.commands");
 	}
 	if (same(notifications, c->topics.replies) || same(notifications, c->topics.dead_letters) ||
 	    same(notifications, c->topics.outcomes))
-		report(l, SEVERITY_MISTAKE, OPTION_AT_topics_notifications,
-		       "is also a topic that the worker writes");
+		loader_report(l, SEVERITY_MISTAKE, OPTION_AT_topics_notifications,
+		              "is also a topic that the worker writes");
 	for (size_t i = 0; i < c->commands.reply_topics.count; i++) {
 		if (same(c->commands.reply_topics.list[i], c->topics.commands))
-			report(l, SEVERITY_MISTAKE, OPTION_AT_commands_reply_topics,
-			       "contains the topic of topics.commands");
+			loader_report(l, SEVERITY_MISTAKE, OPTION_AT_commands_reply_topics,
+			              "contains the topic of topics.commands");
 		if (same(c->commands.reply_topics.list[i], notifications))
-			report(l, SEVERITY_MISTAKE, OPTION_AT_commands_reply_topics,
-			       "contains the topic of topics.notifications");
+			loader_report(l, SEVERITY_MISTAKE, OPTION_AT_commands_reply_topics,
+			              "contains the topic of topics.notifications");
 	}
 }
 
@@ -204,13 +216,14 @@ static void check_rate(struct loader *l)
 {
 	const struct config *c = l->config;
 	double most = c->rate.application_burst + c->rate.application * GRAPH_SECONDS;
-	bool burst = is_given(&l->places[OPTION_AT_rate_application_burst]);
+	bool burst = loader_is_given(l, OPTION_AT_rate_application_burst);
 
 	if (most > GRAPH_REQUESTS)
-		report(l, SEVERITY_WARNING,
-		       burst ? OPTION_AT_rate_application_burst : OPTION_AT_rate_application,
-		       "rate.application_burst + 15 x rate.application is over 50000, the number "
-		       "of requests that Graph allows an application in 15 s");
+		loader_report(
+		    l, SEVERITY_WARNING,
+		    burst ? OPTION_AT_rate_application_burst : OPTION_AT_rate_application,
+		    "rate.application_burst + 15 x rate.application is over 50000, the number "
+		    "of requests that Graph allows an application in 15 s");
 }
 
 static void check_relations(struct loader *l)
@@ -218,19 +231,23 @@ static void check_relations(struct loader *l)
 	const struct config *c = l->config;
 
 	if (c->retry.base.us > c->retry.cap.us)
-		report(l, SEVERITY_MISTAKE, OPTION_AT_retry_cap, "is shorter than retry.base");
+		loader_report(l, SEVERITY_MISTAKE, OPTION_AT_retry_cap,
+		              "is shorter than retry.base");
 	if (c->graph.connect_timeout.us > c->graph.timeout.us)
-		report(l, SEVERITY_WARNING, OPTION_AT_graph_connect_timeout,
-		       "is longer than graph.timeout, which ends the request first");
+		loader_report(l, SEVERITY_WARNING, OPTION_AT_graph_connect_timeout,
+		              "is longer than graph.timeout, which ends the request first");
 	if (c->queue.offsets_per_partition < c->queue.commands_per_partition)
-		report(l, SEVERITY_MISTAKE, OPTION_AT_queue_offsets_per_partition,
-		       "is less than queue.commands_per_partition");
+		loader_report(l, SEVERITY_MISTAKE, OPTION_AT_queue_offsets_per_partition,
+		              "is less than queue.commands_per_partition");
 }
 
 void loader_finish(struct loader *l)
 {
+	loader_choose_credential(l);
 	check_required(l);
 	fetch_secrets(l);
+	loader_check_credential(l);
+	loader_set_cloud(l);
 	check_url(l, OPTION_AT_graph_url, l->config->graph.url);
 	check_url(l, OPTION_AT_login_url, l->config->login.url);
 	set_scope(l->config);

@@ -1,8 +1,8 @@
 /* Values that may come from a file or a credential of systemd: see loader.h. */
 #include "worker/config/loader.h"
 #include "worker/config/names.h"
+#include "worker/io/secret.h"
 
-#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -51,57 +51,11 @@ static void cannot_fetch(struct loader *l, const struct given *g, const char *pa
 	problems_add(l->problems, SEVERITY_MISTAKE, &g->place, path, "%s", why);
 }
 
-/* The first 'size' bytes of a file, or NULL and errno. */
-static char *read_whole(const char *path, size_t size, size_t *ret_size)
-{
-	FILE *file = fopen(path, "re");
-	char *text;
-
-	if (!file)
-		return NULL;
-	setvbuf(file, NULL, _IONBF, 0);
-	text = names_allocate(size + 1, 1);
-	errno = 0;
-	*ret_size = fread(text, 1, size, file);
-	if (ferror(file)) {
-		free(text);
-		text = NULL;
-		errno = errno ? errno : EIO;
-	}
-	fclose(file);
-	return text;
-}
-
-/* Messages do not repeat the path: it might be the secret itself, written in the wrong place. */
-static char *fetch_file(struct loader *l, const struct given *g, const char *path, size_t limit,
-                        const char *file)
-{
-	size_t size = 0;
-	char *text = read_whole(file, limit + 3, &size);
-
-	if (!text) {
-		problems_add(l->problems, SEVERITY_MISTAKE, &g->place, path,
-		             "the file that it names cannot be read: %s", strerror(errno));
-		return NULL;
-	}
-	if (memchr(text, '\0', size)) {
-		explicit_bzero(text, size);
-		free(text);
-		cannot_fetch(l, g, path, "the file contains the character NUL");
-		return NULL;
-	}
-	if (size && text[size - 1] == '\n')
-		text[--size] = '\0';
-	if (size && text[size - 1] == '\r')
-		text[--size] = '\0';
-	return text;
-}
-
-static char *fetch_credential(struct loader *l, const struct given *g, const char *path,
-                              size_t limit)
+/* The path of a credential, or NULL. The caller owns it. */
+static char *credential_path(struct loader *l, const struct given *g, const char *path)
 {
 	const char *directory = loader_variable(l, "CREDENTIALS_DIRECTORY");
-	char *file = NULL, *text;
+	char *file = NULL;
 
 	if (g->text[0] == '\0' || g->text[0] == '.' || strchr(g->text, '/')) {
 		cannot_fetch(l, g, path, "expected the name of a credential, without '/'");
@@ -114,30 +68,44 @@ static char *fetch_credential(struct loader *l, const struct given *g, const cha
 		return NULL;
 	}
 	CHECK(asprintf(&file, "%s/%s", directory, g->text) >= 0);
-	text = fetch_file(l, g, path, limit, file);
-	free(file);
-	return text;
+	return file;
 }
 
-char *given_fetch(struct loader *l, const struct given *g, const char *path, size_t limit)
+/* A value that stands in the file or the environment itself. */
+static char *fetch_literal(struct loader *l, const struct given *g, const char *path, size_t limit)
 {
-	char *text = NULL;
+	size_t size = strlen(g->text);
 
-	if (g->source == GIVEN_LITERAL)
-		text = names_copy(g->text, strlen(g->text));
-	else if (g->source == GIVEN_FILE)
-		text = fetch_file(l, g, path, limit, g->text);
-	else if (g->source == GIVEN_CREDENTIAL)
-		text = fetch_credential(l, g, path, limit);
-	if (!text)
-		return NULL;
-	if (text[0] && strlen(text) <= limit)
-		return text;
-	if (text[0])
+	if (size > 0 && size <= limit)
+		return names_copy(g->text, size);
+	if (size)
 		problems_add(l->problems, SEVERITY_MISTAKE, &g->place, path,
 		             "is longer than %zu bytes", limit);
 	else
 		cannot_fetch(l, g, path, "is empty");
-	names_wipe(text);
+	return NULL;
+}
+
+char *given_fetch(struct loader *l, const struct given *g, const char *path, size_t limit,
+                  char **ret_file)
+{
+	struct err err;
+	char *text;
+
+	*ret_file = NULL;
+	if (g->source == GIVEN_LITERAL)
+		return fetch_literal(l, g, path, limit);
+	if (g->source == GIVEN_FILE)
+		*ret_file = names_copy(g->text, strlen(g->text));
+	else if (g->source == GIVEN_CREDENTIAL)
+		*ret_file = credential_path(l, g, path);
+	if (!*ret_file)
+		return NULL;
+	text = secret_read(*ret_file, limit, &err);
+	if (text)
+		return text;
+	cannot_fetch(l, g, path, err.msg);
+	free(*ret_file);
+	*ret_file = NULL;
 	return NULL;
 }

@@ -104,10 +104,11 @@ static void finish_property(struct loader *l, const struct given_property *p)
 {
 	struct config *config = l->config;
 	char path[OPTION_NAME_SIZE];
-	char *value;
+	char *value, *file;
 
 	property_path(p->name, path);
-	value = given_fetch(l, &p->given, path, PROPERTY_MAX);
+	value = given_fetch(l, &p->given, path, PROPERTY_MAX, &file);
+	free(file);
 	if (!value)
 		return;
 	if (is_secret(p->name) && p->given.source == GIVEN_LITERAL && p->given.place.line)

@@ -134,7 +134,8 @@ void option_clear(const struct config_option *o, void *field)
 		struct config_secret *secret = field;
 
 		names_wipe(secret->text);
-		secret->text = NULL;
+		free(secret->file);
+		*secret = (struct config_secret){ .text = NULL };
 	}
 }
 

@@ -4,7 +4,8 @@
 
 #include <string.h>
 
-#define HELP_WIDTH 78
+#define HELP_WIDTH    78
+#define EXAMPLE_WIDTH 80 /* Of a sentence and the words that may be chosen */
 
 static bool belongs(const struct config_option *o, const struct config_section *s)
 {
@@ -98,7 +99,7 @@ static void write_row(const struct config_option *o, struct buffer *out)
 	buffer_printf(out, "| `%s` | %s | ", path, type_word(o->type));
 	if (o->need == OPTION_REQUIRED) {
 		buffer_append_text(out, "**required**");
-	} else {
+	} else if (o->type != OPTION_SECRET) {
 		buffer_append_char(out, '`');
 		write_default(o, out);
 		buffer_append_char(out, '`');
@@ -161,6 +162,14 @@ void reference_write_help(struct buffer *out)
 		for_each(option_section_at(i), out, write_help_option);
 }
 
+/* An option's name as that of a file: with hyphens. */
+static void write_file_name(const char *name, struct buffer *out)
+{
+	for (; *name; name++)
+		buffer_append_char(out, *name == '_' ? '-' : *name);
+	buffer_append_char(out, '\n');
+}
+
 /* What must be given stands there with a value to be replaced; the rest is commented out with its
  * default. */
 static void write_example_option(const struct config_option *o, struct buffer *out)
@@ -170,13 +179,18 @@ static void write_example_option(const struct config_option *o, struct buffer *o
 	buffer_printf(out, "%s# %s", indent, o->text);
 	if (o->type == OPTION_COUNT || o->type == OPTION_DURATION || o->type == OPTION_RATE ||
 	    o->type == OPTION_CHOICE) {
-		buffer_append_text(out, " (");
+		bool fits = strlen(o->text) + strlen(o->most) < EXAMPLE_WIDTH;
+
+		buffer_printf(out, "%s%s%s(", fits ? "" : "\n", fits ? "" : indent,
+		              fits ? " " : "# ");
 		write_range(o, out);
 		buffer_append_char(out, ')');
 	}
 	buffer_append_char(out, '\n');
 	if (o->type == OPTION_SECRET) {
-		buffer_printf(out, "  %s_file: /etc/invite-worker/client-secret\n", o->name);
+		buffer_printf(out, "  %s%s_file: /etc/invite-worker/",
+		              o->need == OPTION_OPTIONAL ? "# " : "", o->name);
+		write_file_name(o->name, out);
 	} else if (o->need == OPTION_REQUIRED) {
 		buffer_printf(out, "  %s: 00000000-0000-0000-0000-000000000000\n", o->name);
 	} else if (o->need == OPTION_ADVISED) {

@@ -118,7 +118,7 @@ static void write_property(const struct config_option *o, const char *suffix, co
 		buffer_append_text(out, "\"type\": \"string\", \"minLength\": 1");
 	else
 		write_type(o, out);
-	if (o->need != OPTION_REQUIRED)
+	if (o->need != OPTION_REQUIRED && o->type != OPTION_SECRET)
 		write_schema_default(o, out);
 	buffer_append_text(out, "\n        }");
 }

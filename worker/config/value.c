@@ -1,5 +1,6 @@
 /* Reading one value of each type: option_parse() and option_append() of option.h. */
 #include "worker/base/log.h"
+#include "worker/config/cloud.h"
 #include "worker/config/names.h"
 #include "worker/config/option.h"
 #include "worker/url.h"
@@ -121,12 +122,23 @@ static int parse_bool(const struct config_option *o, const char *text, bool *ret
 	return 0;
 }
 
+/* A word that many will try, and why it is none. */
+static const char *refused_word(const struct config_option *o, const char *text)
+{
+	if (o == option_at(OPTION_AT_graph_cloud) && strcmp(text, "china") == 0)
+		return CLOUD_NO_CHINA;
+	return NULL;
+}
+
 static int parse_choice(const struct config_option *o, const char *text, unsigned *ret,
                         struct err *err)
 {
+	const char *why = refused_word(o, text);
 	char quoted[LOG_QUOTE_SIZE];
 	unsigned position = 0;
 
+	if (why)
+		return err_set(err, "%s", why);
 	for (const char *word = o->most; *word; position++) {
 		size_t size = strcspn(word, ",");
 

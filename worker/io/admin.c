@@ -51,19 +51,28 @@ static enum MHD_Result respond(struct MHD_Connection *connection, unsigned statu
 	return result;
 }
 
-static enum MHD_Result respond_ready(struct admin *admin, struct MHD_Connection *connection)
+/* Whoever is not ready is alive: to be restarted would not help. */
+static enum MHD_Result respond_health(struct admin *admin, struct MHD_Connection *connection,
+                                      unsigned status_when_unready)
 {
-	struct buffer why;
+	struct buffer why, text;
 	enum MHD_Result result;
+	enum admin_health health;
+	unsigned status = MHD_HTTP_OK;
 
-	buffer_init(&why, ADMIN_PAGE_MAX);
-	if (admin->callbacks.ready(admin->callbacks.owner, &why)) {
-		result = respond(connection, MHD_HTTP_OK, text_type, bytes_of("ok\n"));
-	} else {
-		buffer_append_char(&why, '\n');
-		result = respond(connection, MHD_HTTP_SERVICE_UNAVAILABLE, text_type,
-		                 buffer_bytes(&why));
-	}
+	buffer_init(&why, ADMIN_PAGE_MAX / 2);
+	buffer_init(&text, ADMIN_PAGE_MAX);
+	health = admin->callbacks.health(admin->callbacks.owner, &why);
+	if (health == ADMIN_UNREADY)
+		status = status_when_unready;
+	if (health == ADMIN_READY || (health == ADMIN_UNREADY && status == MHD_HTTP_OK))
+		buffer_append_text(&text, "ok");
+	else
+		buffer_printf(&text, "%s%s", health == ADMIN_DEGRADED ? "degraded: " : "",
+		              buffer_bytes(&why).data);
+	buffer_append_char(&text, '\n');
+	result = respond(connection, status, text_type, buffer_bytes(&text));
+	buffer_close(&text);
 	buffer_close(&why);
 	return result;
 }
@@ -106,9 +115,9 @@ static enum MHD_Result on_request(void *arg, struct MHD_Connection *connection, 
 		return MHD_YES;
 	}
 	if (strcmp(url, "/livez") == 0)
-		return respond(connection, MHD_HTTP_OK, text_type, bytes_of("ok\n"));
+		return respond_health(admin, connection, MHD_HTTP_OK);
 	if (strcmp(url, "/readyz") == 0)
-		return respond_ready(admin, connection);
+		return respond_health(admin, connection, MHD_HTTP_SERVICE_UNAVAILABLE);
 	if (strcmp(url, "/metrics") == 0)
 		return respond_metrics(admin, connection);
 	return respond(connection, MHD_HTTP_NOT_FOUND, text_type,

@@ -256,6 +256,11 @@ static void on_fatal(void *owner, const char *message)
 	abort_driver(owner, "delivery.fatal", message);
 }
 
+static void on_token_recovered(void *owner, uint32_t tenant)
+{
+	feed(owner, &(struct event){ .type = EVENT_SIGNED_IN, .tenant = tenant });
+}
+
 /* Partitions come and go. */
 
 static bool own_all(struct driver *d, const struct consumer_offer *offers, size_t n)
@@ -479,7 +484,12 @@ static bool make_graph(struct driver *d, struct err *err)
 		                                   .evidence = on_evidence,
 		                                   .polled = on_polled,
 		                                   .may_send = on_may_send };
-	struct tokens_base base = { .loop = d->loop, .log = d->log, .metrics = d->metrics };
+	struct tokens_base base = { .loop = d->loop,
+		                    .log = d->log,
+		                    .metrics = d->metrics,
+		                    .credential = &o->credential,
+		                    .recovered = on_token_recovered,
+		                    .owner = d };
 
 	d->http = http_new(d->loop, &o->http, err);
 	if (!d->http)
@@ -562,23 +572,20 @@ struct driver *driver_new(uv_loop_t *loop, const struct driver_options *options,
 int driver_start(struct driver *d, struct err *err)
 {
 	/* So that readiness does not wait for the first command. */
-	tokens_are_ready(d->tokens);
+	tokens_start(d->tokens);
 	return delivery_start(d->delivery, err);
 }
 
-bool driver_is_ready(struct driver *d, struct buffer *why)
+enum driver_health driver_health(const struct driver *d, struct buffer *why)
 {
-	if (d->state != DRIVER_RUNNING) {
-		buffer_append_text(why, "the worker is stopping");
-		return false;
+	bool is_running = d->state == DRIVER_RUNNING;
+
+	if (!is_running || !delivery_is_member(d->delivery)) {
+		buffer_append_text(why, is_running ? "not (yet) a member of the consumer group"
+		                                   : "the worker is stopping");
+		return DRIVER_UNREADY;
 	}
-	if (!delivery_is_member(d->delivery)) {
-		buffer_append_text(why, "not (yet) a member of the consumer group");
-		return false;
-	}
-	if (!tokens_are_ready(d->tokens)) {
-		buffer_append_text(why, "no access token for Graph");
-		return false;
-	}
-	return true;
+	if (tokens_are_well(d->tokens, why))
+		return DRIVER_READY;
+	return tokens_were_granted(d->tokens) ? DRIVER_DEGRADED : DRIVER_UNREADY;
 }

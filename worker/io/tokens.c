@@ -4,7 +4,8 @@
 #include <stdlib.h>
 
 struct tokens {
-	struct token **list; /* Owned; NULL where it could not be made */
+	struct credential *credential; /* Owned */
+	struct token **list;           /* Owned; NULL where it could not be made */
 	size_t count;
 	struct token_waiter first; /* For the default tenant's */
 	size_t n_open;
@@ -18,6 +19,12 @@ static bool make_all(struct tokens *t, const struct tokens_base *base,
 {
 	struct token_options one = *options;
 
+	t->credential = credential_new(base->credential, base->log, err);
+	if (!t->credential)
+		return false;
+	one.credential = t->credential;
+	one.recovered = base->recovered;
+	one.owner = base->owner;
 	t->list = calloc(tenants->count, sizeof(*t->list));
 	if (!t->list) {
 		err_set(err, "out of memory");
@@ -26,6 +33,7 @@ static bool make_all(struct tokens *t, const struct tokens_base *base,
 	t->count = tenants->count;
 	for (size_t i = 0; i < t->count; i++) {
 		one.tenant_id = tenants->texts[i];
+		one.tenant = (uint32_t)i;
 		t->list[i] = token_new(base->http, base->loop, &one, base->log, base->metrics, err);
 		if (!t->list[i])
 			return false;
@@ -33,7 +41,7 @@ static bool make_all(struct tokens *t, const struct tokens_base *base,
 	return true;
 }
 
-/* Logged where it was fetched; whoever asks for readiness asks again. */
+/* What comes of it is logged where it was fetched, and told by token_is_well(). */
 static void on_first(void *owner, const char *bearer, const char *problem)
 {
 	(void)owner;
@@ -64,14 +72,23 @@ struct token *tokens_get(const struct tokens *t, uint32_t tenant)
 	return t->list[tenant];
 }
 
-/* Without commands nobody else asks again after a fetch that failed. */
-bool tokens_are_ready(struct tokens *t)
+void tokens_start(struct tokens *t)
 {
-	if (token_peek(t->list[0]))
-		return true;
-	token_cancel(t->list[0], &t->first);
 	token_wait(t->list[0], &t->first);
-	return false;
+}
+
+bool tokens_were_granted(const struct tokens *t)
+{
+	return token_was_granted(t->list[0]);
+}
+
+bool tokens_are_well(const struct tokens *t, struct buffer *why)
+{
+	for (size_t i = 0; i < t->count; i++) {
+		if (!token_is_well(t->list[i], why))
+			return false;
+	}
+	return true;
 }
 
 static void tokens_free(struct tokens *t)
@@ -79,6 +96,7 @@ static void tokens_free(struct tokens *t)
 	void (*closed)(void *) = t->closed;
 	void *owner = t->closed_owner;
 
+	credential_free(t->credential);
 	free(t->list);
 	free(t);
 	if (closed)

@@ -110,6 +110,7 @@ static CURLcode set_connection_options(CURL *easy, const struct http_options *op
 	SET(CURLOPT_PROTOCOLS_STR, "http,https");
 	SET(CURLOPT_FOLLOWLOCATION, 0L);
 	SET(CURLOPT_PROXY, options->proxy ? options->proxy : "");
+	SET(CURLOPT_NOPROXY, "");
 	SET(CURLOPT_NOSIGNAL, 1L);
 	SET(CURLOPT_QUICK_EXIT, 1L);
 	SET(CURLOPT_TCP_NODELAY, 1L);
@@ -348,8 +349,12 @@ int transfer_prepare(struct http_transfer *t, CURL *model, const struct http_req
 	t->answer.limit = request->max_response;
 	if (!t->easy) {
 		t->easy = curl_easy_duphandle(model);
+		t->is_direct = false;
 		code = t->easy ? set_owner_options(t->easy, t) : CURLE_OUT_OF_MEMORY;
 	}
+	if (!code && request->is_direct != t->is_direct)
+		code = curl_easy_setopt(t->easy, CURLOPT_NOPROXY, request->is_direct ? "*" : "");
+	t->is_direct = request->is_direct;
 	if (!code)
 		code = set_request_options(t->easy, request, t->has_proxy);
 	return code ? err_set(err, "set up the request: %s", curl_easy_strerror(code)) : 0;

@@ -69,6 +69,8 @@
 	METRIC(tokens_fetched, COUNTER, "token_fetches_total", "result=\"ok\"",                    \
 	       "Access tokens asked for; failures stop all sending.")                              \
 	METRIC(token_failures, COUNTER, "token_fetches_total", "result=\"failed\"", "")            \
+	METRIC(tokens_missing, GAUGE, "tokens_missing", "",                                        \
+	       "Access tokens that are needed and cannot be had: commands wait, look at the log.") \
 	METRIC(in_flight, GAUGE, "requests_in_flight", "",                                         \
 	       "Invite requests sent and not answered.")                                           \
 	METRIC(in_flight_limit, GAUGE, "requests_in_flight_limit", "",                             \

@@ -41,10 +41,10 @@ enum given_source given_split(const char *name, size_t *ret_length);
  * mistake; the environment replaces what the file says. */
 void given_set(struct loader *l, struct given *g, const char *path, const struct given *value);
 
-/* Fetch the value: at most 'limit' bytes, without a final newline. NULL after adding the problem.
- * The caller owns it. */
-char *given_fetch(struct loader *l, const struct given *g, const char *path,
-                  size_t limit) MUST_CHECK;
+/* Fetch the value: at most 'limit' bytes, without a final newline, and the path of its file, NULL
+ * when it is in none. NULL after adding the problem. The caller owns both. */
+char *given_fetch(struct loader *l, const struct given *g, const char *path, size_t limit,
+                  char **ret_file) MUST_CHECK;
 
 void given_close(struct given *g);
 
@@ -63,6 +63,23 @@ void loader_add_kafka(struct loader *l, const char *name, const char *value,
 
 /* Fetch and check the properties of Kafka. */
 void loader_finish_kafka(struct loader *l);
+
+/* Add a problem at the place where the option was set. */
+void loader_report(struct loader *l, enum severity severity, enum option_position at,
+                   const char *message);
+
+/* True when the file or the environment sets the option. */
+bool loader_is_given(const struct loader *l, enum option_position at);
+
+/* Choose how the application signs in, and take from the environment what workloads with a
+ * federated identity find there. Before secrets are fetched. */
+void loader_choose_credential(struct loader *l);
+
+/* Check the credential itself, once it was fetched. */
+void loader_check_credential(struct loader *l);
+
+/* Fill in what follows from `graph.cloud`, and check that it fits together. */
+void loader_set_cloud(struct loader *l);
 
 /* Fetch secrets, fill in derived values, and check what concerns several options. */
 void loader_finish(struct loader *l);

@@ -18,10 +18,16 @@ struct admin_options {
 	uint16_t port;       /* 0: the kernel chooses, see admin_port() */
 };
 
+enum admin_health {
+	ADMIN_UNREADY,  /* /readyz says 503, and why */
+	ADMIN_DEGRADED, /* /readyz and /livez say 200, and what is wrong */
+	ADMIN_READY
+};
+
 struct admin_callbacks {
 	void *owner;
-	/* Ready to work? If not, one sentence for people goes into 'why'. */
-	bool (*ready)(void *owner, struct buffer *why);
+	/* How it is; unless all is well, one sentence for people goes into 'why'. */
+	enum admin_health (*health)(void *owner, struct buffer *why);
 	/* Append the page of figures. */
 	void (*metrics)(void *owner, struct buffer *page);
 };

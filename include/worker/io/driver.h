@@ -22,6 +22,7 @@ struct driver_options {
 	struct policy policy;
 	struct delivery_options delivery;
 	struct http_options http;
+	struct credential_options credential;
 	struct token_options token; /* Of every tenant; the policy names them */
 	struct graph_options graph;
 	struct polls_options polls;
@@ -49,7 +50,15 @@ int driver_start(struct driver *d, struct err *err) MUST_CHECK;
 /* Finish what was begun, commit, leave the group, release everything. Again: does nothing. */
 void driver_stop(struct driver *d);
 
-/* True when commands can be worked on; if not, a sentence for people goes into 'why'. */
-bool driver_is_ready(struct driver *d, struct buffer *why);
+/* A token that is lost later is no reason to send work elsewhere: the other workers have the same
+ * credential, and commands lose nothing by waiting here. */
+enum driver_health {
+	DRIVER_UNREADY,  /* Not a member of the group, or there has never been a token */
+	DRIVER_DEGRADED, /* Commands are taken, but wait */
+	DRIVER_READY
+};
+
+/* How it is; unless all is well, a sentence for people goes into 'why'. */
+enum driver_health driver_health(const struct driver *d, struct buffer *why);
 
 #endif

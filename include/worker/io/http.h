@@ -79,6 +79,7 @@ struct http_request {
 	const char *content_type; /* POST only */
 	duration_t timeout;       /* For the whole transfer, waiting for a connection included */
 	size_t max_response;      /* A longer body ends the transfer with a problem */
+	bool is_direct;           /* Past the proxy, if there is one */
 	void *owner;
 	http_done_cb done;
 	http_gate_cb gate; /* NULL: always open */

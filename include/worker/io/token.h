@@ -1,14 +1,15 @@
-/* The access token of the application for one tenant: OAuth 2.0 client credentials (RFC 6749
- * section 4.4) with a secret.
+/* The access token of the application in one tenant: OAuth 2.0 client credentials (RFC 6749 section
+ * 4.4).
  *
  * At most one fetch is in flight, whoever asks. A token is renewed 5 minutes before it expires
- * while requests go on with the old one; a failed fetch is repeated after a growing pause, and what
- * waits for it is told at once. */
+ * while requests go on with the old one; a failed fetch is repeated after a growing pause, or as
+ * soon as the credential is another one, and what waits for it is told at once. */
 #ifndef WORKER_IO_TOKEN_H
 #define WORKER_IO_TOKEN_H
 
 #include "worker/base/log.h"
 #include "worker/base/metrics.h"
+#include "worker/io/credential.h"
 #include "worker/io/http.h"
 
 struct token;
@@ -16,10 +17,15 @@ struct token;
 struct token_options {
 	const char *login_url; /* Authority, for example https://login.microsoftonline.com */
 	const char *tenant_id;
-	const char *client_id;
-	const char *client_secret; /* Never logged */
-	const char *scope;         /* For example https://graph.microsoft.com/.default */
-	duration_t timeout;        /* For one fetch */
+	const char *client_id;         /* "": none, for a managed identity */
+	const char *scope;             /* For example https://graph.microsoft.com/.default */
+	duration_t timeout;            /* For one fetch */
+	struct credential *credential; /* Borrowed; tokens of several tenants may share it */
+	/* Called, from the loop, when there is a token after somebody was told that there is none;
+	 * may be NULL. */
+	void (*recovered)(void *owner, uint32_t tenant);
+	void *owner;
+	uint32_t tenant; /* Given back to it */
 	/* Tells the time, for tests; NULL: clock_now(). */
 	instant_t (*clock)(void *owner);
 	void *clock_owner;
@@ -38,7 +44,8 @@ struct token_waiter {
 	token_cb cb;
 };
 
-/* Borrows 'http', 'log' and 'metrics' until token_close() has called back; copies the options.
+/* Borrows 'http', 'log', 'metrics' and the credential until token_close() has called back; copies
+ * the rest.
  * Fetches nothing until it is asked for a token. */
 struct token *token_new(struct http *http, uv_loop_t *loop, const struct token_options *options,
                         const struct log *log, struct metrics *metrics, struct err *err) MUST_CHECK;
@@ -61,6 +68,13 @@ void token_confirm(struct token *token, const char *bearer);
  * single request now and then, and a token for each of these would be fetched without end. One that
  * is new and has never worked is not replaced before a growing pause has passed. */
 void token_drop(struct token *token, const char *bearer);
+
+/* True once there has been a token, whatever became of it. */
+bool token_was_granted(const struct token *token);
+
+/* False, and a sentence for people, when a token is wanted and there is no valid one, or it cannot
+ * be renewed. */
+bool token_is_well(const struct token *token, struct buffer *why);
 
 /* Waiters are told that it is over, from inside this call; 'closed' (may be NULL) fires when the
  * loop holds nothing of this any more. Must be called before http_close(). */

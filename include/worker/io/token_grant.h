@@ -4,24 +4,21 @@
 #ifndef WORKER_IO_TOKEN_GRANT_H
 #define WORKER_IO_TOKEN_GRANT_H
 
-#include "worker/base/buffer.h"
+#include "worker/base/bytes.h"
 #include "worker/base/check.h"
 #include "worker/base/err.h"
 #include "worker/base/instant.h"
-#include "worker/base/random.h"
-
-#define TOKEN_DESCRIPTION_SIZE 256
+#include "worker/io/token_refusal.h"
 
 struct token_grant {
 	char *bearer; /* "Bearer …", owned by whoever has the grant */
 	duration_t lifetime;
 };
 
-/* Read the answer of a token endpoint (RFC 6749 sections 5.1 and 5.2). On failure 'err' has the
- * service's `error` and `error_codes`, printable, and 'description' the first line of its
- * description, as it came. */
+/* Read the answer of a token endpoint (RFC 6749 sections 5.1 and 5.2). On failure 'err' says what
+ * is wrong, printable, and 'refusal' what follows from it. */
 int token_grant_parse(int status, struct bytes body, struct token_grant *ret,
-                      char description[static TOKEN_DESCRIPTION_SIZE], struct err *err) MUST_CHECK;
+                      struct token_refusal *refusal, struct err *err) MUST_CHECK;
 
 /* When a token that was asked for at 'asked_at' is to be renewed, and when it is no longer good. */
 struct token_term {
@@ -32,11 +29,5 @@ struct token_term {
 /* Renewal comes 5 minutes before the end; for tokens of less than 10 minutes at half of their life.
  */
 struct token_term token_term(instant_t asked_at, duration_t lifetime);
-
-/* The pause after the n-th failure in a row: from 1 s, doubled each time, to 60 s, with jitter. */
-duration_t token_pause(uint32_t failures, struct random *random);
-
-/* Append one field to a form (application/x-www-form-urlencoded). */
-void token_form_append(struct buffer *form, const char *name, const char *value);
 
 #endif

@@ -14,19 +14,27 @@ struct tokens_base {
 	uv_loop_t *loop;
 	const struct log *log;
 	struct metrics *metrics;
+	const struct credential_options *credential;     /* Which all share; copied */
+	void (*recovered)(void *owner, uint32_t tenant); /* See token.h */
+	void *owner;
 };
 
-/* 'options' are those of every token, but for the tenant; copied, as 'tenants' are. NULL on
- * failure: what was begun is being closed by the loop. */
+/* 'options' are those of every token, but for what follows from 'base' and 'tenants'; copied, as
+ * 'tenants' are. NULL on failure: what was begun is being closed by the loop. */
 struct tokens *tokens_new(const struct tokens_base *base, const struct token_options *options,
                           const struct text_list *tenants, struct err *err) MUST_CHECK;
 
 /* The token of that tenant, by its index; borrowed until tokens_close(). */
 struct token *tokens_get(const struct tokens *tokens, uint32_t tenant);
 
-/* True when the default tenant's token is at hand. If not, it is fetched, so that nobody has to
- * wait for a command to ask for it. */
-bool tokens_are_ready(struct tokens *tokens);
+/* Fetch the default tenant's, so that nobody has to wait for a command to ask for it. */
+void tokens_start(struct tokens *tokens);
+
+/* True once the default tenant's has been there, whatever became of it. */
+bool tokens_were_granted(const struct tokens *tokens);
+
+/* False, and a sentence for people, when one that is wanted is not there or cannot be renewed. */
+bool tokens_are_well(const struct tokens *tokens, struct buffer *why);
 
 /* Close all of them; 'closed' (may be NULL) fires when the loop holds nothing of this any more.
  * Must be called before http_close(). */

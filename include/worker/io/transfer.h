@@ -17,6 +17,7 @@ struct http_transfer {
 	struct http_transfer *prev, *next; /* The list that it is in */
 	CURL *easy;                        /* Owned; NULL after a failure, until it is used again */
 	bool has_proxy;                    /* Of the model */
+	bool is_direct;                    /* 'easy' is set up to pass by the proxy */
 	void *owner;                       /* These three as in the request */
 	http_done_cb done;
 	http_gate_cb gate;
