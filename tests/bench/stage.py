@@ -82,11 +82,12 @@ class Stage:
 
 
 class Graph:
-    """A simulated Graph that keeps no journal: nobody reads it."""
+    """A simulated Graph. It keeps a journal only where that is read, when a rate is looked at."""
 
     def __init__(self, directory, workload):
         self.simulator = Simulator(
-            directory / "graph", journal=False, latency=workload.graph_ms, token_lifetime=86400
+            directory / "graph", journal=workload.call_rate > 0, latency=workload.graph_ms,
+            token_lifetime=86400,
         )
         self.front = None
         self.login_url, self.ca = self.simulator.http_url, None
@@ -199,8 +200,8 @@ class Run:
         warm, end = (0, 100) if load.call_rate else (WARM, END)
         figures = self._rates(said, warm, end)
         if load.call_rate:
-            took = said["times"][end] - said["times"][warm]
-            figures["timeAgainstIdeal"] = took / load.ideal_seconds()
+            sent = [invite["at_us"] / MICROSECONDS for invite in self.graph.simulator.invites()]
+            figures["timeAgainstIdeal"] = (max(sent) - min(sent)) / load.ideal_seconds()
         return figures
 
     def _paced(self):

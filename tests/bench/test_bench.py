@@ -9,6 +9,7 @@ HERE = pathlib.Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE))
 
 # pylint: disable=wrong-import-position
+import goals
 import report
 import workloads
 
@@ -51,6 +52,21 @@ def test_medians_and_spreads_are_of_all_runs():
     assert summary["latencyMs"] == {"p50": 20.0, "p99": 9.0, "p999": 9.0}
     assert summary["spread"]["latencyMs"]["p50"] == [10.0, 30.0]
     assert summary["runs"] == 3
+
+
+def test_goals_are_judged_from_what_was_measured():
+    measured = {
+        "a": {"worker-at-least-once": {"throughput": 12_300}},
+        "b": {
+            "worker-exactly-once": {"cpuMicrosPerInvite": 51.0},
+            "parallel-consumer": {"cpuMicrosPerInvite": 120.0},
+            "bento": {"cpuMicrosPerInvite": 100.0},
+        },
+        "e": {"worker-exactly-once": {"latencyMs": {"p99": 29.0}, "cpuCores": 0.25}},
+    }
+    assert [(text, is_met) for _, text, is_met in goals.judge(measured)] == [
+        ("0.961", True), ("0.51", False), ("29", True), ("0.25", False),
+    ]
 
 
 def test_an_unknown_workload_is_refused():
