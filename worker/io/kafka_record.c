@@ -39,12 +39,14 @@ void kafka_record_read(struct kafka_record_room *room, const rd_kafka_message_t 
 {
 	rd_kafka_timestamp_type_t type;
 	int64_t timestamp_ms = rd_kafka_message_timestamp(message, &type);
+	/* A producer may set what it likes. */
+	bool is_date = timestamp_ms > 0 && timestamp_ms <= INT64_MAX / 1000;
 
 	*ret = (struct record){
 		.topic = bytes_of(topic),
 		.partition = message->partition,
 		.offset = message->offset,
-		.timestamp = { timestamp_ms > 0 ? timestamp_ms * 1000 : 0 },
+		.timestamp = { is_date ? timestamp_ms * 1000 : 0 },
 		.has_key = message->key != NULL,
 		.key = { message->key, message->key_len },
 		.value = { message->payload, message->len },
