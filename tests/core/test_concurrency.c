@@ -127,6 +127,32 @@ static void one_ill_answer_of_ten_costs_nothing(void **state)
 	}
 }
 
+/* Where few are in flight rounds are short, and chance has more to say. */
+static void few_ill_answers_cost_nothing_with_few_in_flight(void **state)
+{
+	struct concurrency c;
+	struct random random;
+	instant_t now = { S };
+
+	(void)state;
+	random_init(&random, 1);
+	concurrency_init(&c, 2, MOST, now);
+	for (unsigned i = 0; i < 20000; i++) {
+		bool is_ill = random_below(&random, 100) < 4;
+		struct concurrency_answer answer = {
+			.sent = now,
+			.now = { now.us + 20 * MS },
+			.health = is_ill ? HEALTH_ILL : HEALTH_WELL,
+			.is_accepted = !is_ill,
+			.in_flight = 10,
+		};
+
+		concurrency_note(&c, &answer);
+		now = answer.now;
+		assert_true(c.limit >= 2 * 10);
+	}
+}
+
 static void one_slow_answer_of_ten_costs_nothing(void **state)
 {
 	struct service s;
@@ -323,6 +349,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_healthy_service_always_has_the_most),
 		cmocka_unit_test(one_ill_answer_of_ten_costs_nothing),
+		cmocka_unit_test(few_ill_answers_cost_nothing_with_few_in_flight),
 		cmocka_unit_test(one_slow_answer_of_ten_costs_nothing),
 		cmocka_unit_test(a_short_stall_of_a_busy_machine_costs_nothing),
 		cmocka_unit_test(a_service_that_gets_slow_soon_has_the_least),

@@ -6,8 +6,10 @@
 /* A round has so many answers at least: fewer prove nothing. */
 #define ROUND_LEAST 10
 
-/* A round is bad when one of so many answers says that the service is ill … */
-#define ILL_PART 5
+/* A round is bad when one of so many answers says that the service is ill, and so many at least,
+ * lest chance makes a short round bad … */
+#define ILL_PART  5
+#define ILL_LEAST 5
 
 /* … or one of so many accepted ones was slow. */
 #define SLOW_PART 2
@@ -74,7 +76,7 @@ static bool is_round_over(const struct concurrency_round *r)
 
 static bool was_bad(const struct concurrency_round *r)
 {
-	return r->n_ill * ILL_PART >= r->n_answers ||
+	return (r->n_ill >= ILL_LEAST && r->n_ill * ILL_PART >= r->n_answers) ||
 	       (r->n_slow > 0 && r->n_slow * SLOW_PART >= r->n_accepted);
 }
 

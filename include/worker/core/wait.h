@@ -7,7 +7,8 @@
 	WAIT(BATCH, "batch", "company for its request: batch.window")                              \
 	WAIT(RATE, "callRate", "a token of its call: rate.call")                                   \
 	WAIT(HOLD, "hold", "the end of a Retry-After, a backoff or a settle time")                 \
-	WAIT(APPLICATION, "application", "the application's rate, or a free request")              \
+	WAIT(APPLICATION, "application",                                                           \
+	     "the application: its rate, a hold of it, or a free request")                         \
 	WAIT(BREAKER, "breaker", "Graph to be well again, while it is probed")                     \
 	WAIT(CALL, "call", "the request before it of the same call")
 
