@@ -194,8 +194,8 @@ static void what_is_no_end_of_an_invite_is_passed_over(void **state)
 		"\"clientContext\":\"x\"",
 		"\"status\":7,\"clientContext\":\"x\"",
 		"\"status\":\"completed\"",
-		"\"@odata.type\":\"#microsoft.graph.playPromptOperation\",\"status\":\"completed\","
-		"\"clientContext\":\"x\"",
+		("\"@odata.type\":\"#microsoft.graph.playPromptOperation\","
+		 "\"status\":\"completed\",\"clientContext\":\"x\""),
 		"\"@odata.type\":\"#microsoft.graph.call\",\"state\":\"terminated\"",
 	};
 
