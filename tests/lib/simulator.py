@@ -204,6 +204,15 @@ class Simulator:
         """No token given out so far is good any more. Returns how many were."""
         return self.control("DELETE", "tokens")["revoked"]
 
+    def expect_credentials(self, **credentials):
+        """What the login service takes from now on: client_secret, federated_token, thumbprint."""
+        self.control("PATCH", "credentials", credentials)
+
+    def fetches(self):
+        """The journal's lines of the token endpoints, in the order in which the requests came."""
+        lines = [line for line in self.journal() if line["route"] == "token"]
+        return sorted(lines, key=lambda line: line["seq"])
+
     def forget_calls(self):
         """Forget all operations, and so the rosters."""
         return self.control("DELETE", "calls")

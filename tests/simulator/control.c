@@ -75,6 +75,19 @@ static void change_settings(struct exchange *exchange)
 	json_decref(object);
 }
 
+static void change_credentials(struct exchange *exchange)
+{
+	struct bytes body = buffer_bytes(&exchange->body);
+	struct err err = { "" };
+	json_t *object = json_loadb(body.data, body.size, JSON_REJECT_DUPLICATES, NULL);
+
+	if (credentials_read(&exchange->simulator->credentials, object, &err) < 0)
+		refuse(exchange, 400, err.msg);
+	else
+		answers_json(exchange, 200, json_object());
+	json_decref(object);
+}
+
 static void revoke_tokens(struct exchange *exchange)
 {
 	int64_t n = tokens_revoke(&exchange->simulator->tokens, exchange->arrived);
@@ -120,6 +133,7 @@ static const struct {
 	{ "DELETE", "/control/rules", clear_rules },
 	{ "GET", "/control/settings", show_settings },
 	{ "PATCH", "/control/settings", change_settings },
+	{ "PATCH", "/control/credentials", change_credentials },
 	{ "DELETE", "/control/tokens", revoke_tokens },
 	{ "DELETE", "/control/calls", forget_calls },
 	{ "GET", "/control/state", show_state },

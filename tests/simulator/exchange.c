@@ -83,6 +83,11 @@ static enum route find_route(struct exchange *exchange)
 		exchange->tenant = s[0];
 		return ROUTE_TOKEN;
 	}
+	if (n == 4 && bytes_equal_text(s[0], "metadata") && bytes_equal_text(s[1], "identity") &&
+	    bytes_equal_text(s[2], "oauth2") && bytes_equal_text(s[3], "token")) {
+		exchange->route_is_identity = true;
+		return ROUTE_TOKEN;
+	}
 	if (n >= 5 && bytes_equal_text(s[0], "v1.0") && bytes_equal_text(s[1], "communications") &&
 	    bytes_equal_text(s[2], "calls") && s[3].size > 0)
 		return find_call_route(exchange, s, n);
@@ -236,6 +241,7 @@ static void release(struct exchange *exchange)
 	buffer_close(&exchange->body);
 	buffer_close(&exchange->answer.body);
 	buffer_close(&exchange->answer.location);
+	free(exchange->assertion);
 	free(exchange->path);
 	free(exchange);
 }

@@ -92,6 +92,9 @@ struct exchange {
 	struct bytes tenant; /* Part of 'path', or that of its token; empty when it has none */
 	struct buffer body;
 	bool bearer_ok;
+	bool route_is_identity;               /* Of ROUTE_TOKEN: that of managed identities */
+	const char *credential;               /* How a client has shown who it is, or NULL */
+	char *assertion;                      /* What it has shown, if it was that; owned */
 	char client[TOKEN_CLIENT_SIZE];       /* To whom its token was given, or empty … */
 	char token_tenant[TOKEN_TENANT_SIZE]; /* … and in which tenant */
 

@@ -146,6 +146,12 @@ static void write_invite(struct buffer *out, const struct exchange *e)
 	text(out, "operation", e->operation[0] ? e->operation : NULL);
 }
 
+static void write_token(struct buffer *out, const struct exchange *e)
+{
+	text(out, "credential", e->credential);
+	text(out, "assertion", e->assertion);
+}
+
 static void write_answer(struct buffer *out, const struct exchange *e)
 {
 	static const char *const ends[] = {
@@ -174,6 +180,8 @@ void journal_add(struct journal *journal, const struct exchange *exchange)
 	write_request(out, exchange);
 	if (exchange->route == ROUTE_INVITE)
 		write_invite(out, exchange);
+	if (exchange->route == ROUTE_TOKEN)
+		write_token(out, exchange);
 	write_answer(out, exchange);
 	if (!buffer_ok(out)) {
 		buffer_truncate(out, before);

@@ -191,6 +191,9 @@ static int run(const struct options *options, struct err *err)
 	simulator.settings.latency_ms = options->latency_ms;
 	simulator.settings.token_lifetime_s = options->token_lifetime_s;
 	rules_init(&simulator.rules);
+	if (options->client_secret)
+		snprintf(simulator.credentials.client_secret,
+		         sizeof simulator.credentials.client_secret, "%s", options->client_secret);
 	tokens_init(&simulator.tokens);
 	calls_init(&simulator.calls, (size_t)options->keep);
 	result = journal_init(&simulator.journal, &simulator.loop, options->journal, &simulator.log,

@@ -3,6 +3,7 @@
 #define SIMULATOR_SIMULATOR_H
 
 #include "simulator/calls.h"
+#include "simulator/credentials.h"
 #include "simulator/journal.h"
 #include "simulator/rules.h"
 #include "simulator/server.h"
@@ -31,6 +32,7 @@ struct simulator {
 	struct random random;
 	struct settings settings;
 	struct rules rules;
+	struct credentials credentials;
 	struct tokens tokens;
 	struct calls calls;
 	struct journal journal;

@@ -2,6 +2,7 @@
 #include "simulator/tokens.h"
 
 #include "simulator/answers.h"
+#include "simulator/credentials.h"
 #include "simulator/simulator.h"
 
 #include <ctype.h>
@@ -12,7 +13,6 @@
 #include <utlist.h>
 
 #define TOKENS_MAX 10000 /* The oldest are forgotten */
-#define FIELD_SIZE 4096
 
 void tokens_init(struct tokens *tokens)
 {
@@ -44,54 +44,6 @@ int64_t tokens_revoke(struct tokens *tokens, instant_t now)
 	return n;
 }
 
-static int hex(char c)
-{
-	if (c >= '0' && c <= '9')
-		return c - '0';
-	c = (char)tolower((unsigned char)c);
-	return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
-}
-
-/* Decode application/x-www-form-urlencoded in [from, to). False if it is malformed or too long. */
-static bool decode(const char *from, const char *to, char *text)
-{
-	size_t size = 0;
-
-	for (; from < to; from++) {
-		char c = *from == '+' ? ' ' : *from;
-
-		if (c == '%') {
-			if (to - from < 3 || hex(from[1]) < 0 || hex(from[2]) < 0)
-				return false;
-			c = (char)(hex(from[1]) * 16 + hex(from[2]));
-			from += 2;
-		}
-		if (size + 1 >= FIELD_SIZE || c == '\0')
-			return false;
-		text[size++] = c;
-	}
-	text[size] = '\0';
-	return true;
-}
-
-/* The value of a field of the form. False if it is not there. */
-static bool find_field(struct bytes form, const char *name, char text[static FIELD_SIZE])
-{
-	const char *at = form.data, *end = form.data + form.size;
-	size_t size = strlen(name);
-
-	while (at < end) {
-		const char *next = memchr(at, '&', (size_t)(end - at));
-
-		if (!next)
-			next = end;
-		if ((size_t)(next - at) > size && memcmp(at, name, size) == 0 && at[size] == '=')
-			return decode(at + size + 1, next, text) && text[0];
-		at = next + 1;
-	}
-	return false;
-}
-
 /* Returns false, with an answer, when the client is not who it must be. */
 static bool check_client(struct exchange *exchange)
 {
@@ -99,7 +51,7 @@ static bool check_client(struct exchange *exchange)
 	struct bytes form = buffer_bytes(&exchange->body);
 	char text[FIELD_SIZE];
 
-	if (!find_field(form, "client_id", text)) {
+	if (!credentials_field(form, "client_id", text)) {
 		answers_refuse_token(exchange, 400, "invalid_request", 900144,
 		                     "The request body must contain the parameter 'client_id'.");
 		return false;
@@ -111,18 +63,7 @@ static bool check_client(struct exchange *exchange)
 	}
 	snprintf(exchange->client, sizeof exchange->client, "%.*s",
 	         (int)sizeof exchange->client - 1, text);
-	if (!find_field(form, "client_secret", text)) {
-		answers_refuse_token(exchange, 401, "invalid_client", 7000218,
-		                     "The request body must contain 'client_assertion' or "
-		                     "'client_secret'.");
-		return false;
-	}
-	if (options->client_secret && strcmp(text, options->client_secret) != 0) {
-		answers_refuse_token(exchange, 401, "invalid_client", 7000215,
-		                     "Invalid client secret provided.");
-		return false;
-	}
-	return true;
+	return credentials_check(exchange);
 }
 
 static bool check_form(struct exchange *exchange)
@@ -133,7 +74,7 @@ static bool check_form(struct exchange *exchange)
 	size_t size;
 
 	if (!type || strncasecmp(type, "application/x-www-form-urlencoded", 33) != 0 ||
-	    !find_field(form, "grant_type", text)) {
+	    !credentials_field(form, "grant_type", text)) {
 		answers_refuse_token(exchange, 400, "invalid_request", 900144,
 		                     "The request body must contain the parameter 'grant_type'.");
 		return false;
@@ -145,7 +86,7 @@ static bool check_form(struct exchange *exchange)
 	}
 	if (!check_client(exchange))
 		return false;
-	if (!find_field(form, "scope", text)) {
+	if (!credentials_field(form, "scope", text)) {
 		answers_refuse_token(exchange, 400, "invalid_request", 900144,
 		                     "The request body must contain the parameter 'scope'.");
 		return false;
@@ -185,6 +126,37 @@ static struct token *issue(struct exchange *exchange)
 	return token;
 }
 
+static struct token *issue_or_refuse(struct exchange *exchange)
+{
+	struct token *token = issue(exchange);
+
+	if (!token)
+		answers_refuse_token(exchange, 503, "temporarily_unavailable", 90033,
+		                     "A transient error has occurred.");
+	return token;
+}
+
+/* Its numbers are texts. */
+static void handle_identity(struct exchange *exchange)
+{
+	long long lifetime = exchange->simulator->settings.token_lifetime_s;
+	long long now = exchange->arrived_wall.us / 1000000;
+	struct answer *answer = &exchange->answer;
+	struct token *token;
+
+	answer->content_type = "application/json; charset=utf-8";
+	if (!credentials_check_identity(exchange))
+		return;
+	token = issue_or_refuse(exchange);
+	if (!token)
+		return;
+	answer->status = 200;
+	buffer_printf(&answer->body,
+	              "{\"access_token\":\"%s\",\"refresh_token\":\"\",\"expires_in\":\"%lld\","
+	              "\"expires_on\":\"%lld\",\"not_before\":\"%lld\",\"token_type\":\"Bearer\"}",
+	              token->text, lifetime, now + lifetime, now);
+}
+
 void tokens_handle(struct exchange *exchange)
 {
 	struct simulator *simulator = exchange->simulator;
@@ -192,6 +164,10 @@ void tokens_handle(struct exchange *exchange)
 	const char *tenant = simulator->options->tenant;
 	struct token *token;
 
+	if (exchange->route_is_identity) {
+		handle_identity(exchange);
+		return;
+	}
 	if (strcmp(exchange->method, "POST") != 0) {
 		answers_refuse_token(exchange, 405, "invalid_request", 900561,
 		                     "The endpoint only accepts POST requests.");
@@ -204,12 +180,9 @@ void tokens_handle(struct exchange *exchange)
 	}
 	if (!check_form(exchange))
 		return;
-	token = issue(exchange);
-	if (!token) {
-		answers_refuse_token(exchange, 503, "temporarily_unavailable", 90033,
-		                     "A transient error has occurred.");
+	token = issue_or_refuse(exchange);
+	if (!token)
 		return;
-	}
 	answer->status = 200;
 	answer->content_type = "application/json; charset=utf-8";
 	buffer_printf(&answer->body,
