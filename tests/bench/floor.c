@@ -12,12 +12,14 @@
 #include <librdkafka/rdkafka.h>
 #include <signal.h>
 #include <stdbool.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <sysexits.h>
+#include <time.h>
 #include <unistd.h>
 
 #define IN_FLIGHT_MAX 10000
@@ -46,7 +48,8 @@ struct loop {
 	struct slot *slots, *free;
 	size_t n_free;
 	int epoll, wake;
-	long timeout_ms; /* libcurl's; -1: none */
+	int64_t
+	    alarm_ms; /* When libcurl wants to be called, on the monotonic clock; -1: not at all */
 };
 
 static volatile sig_atomic_t ended;
@@ -83,12 +86,20 @@ static int on_socket(CURL *easy, curl_socket_t fd, int what, void *owner, void *
 	return 0;
 }
 
-static int on_timeout_wanted(CURLM *multi, long ms, void *owner)
+static int64_t now_ms(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
+
+static int on_alarm_wanted(CURLM *multi, long ms, void *owner)
 {
 	struct loop *loop = owner;
 
 	(void)multi;
-	loop->timeout_ms = ms;
+	loop->alarm_ms = ms < 0 ? -1 : now_ms() + ms;
 	return 0;
 }
 
@@ -258,19 +269,29 @@ static void on_events(struct loop *loop, const struct epoll_event *events, int n
 	}
 }
 
+/* So long libcurl can be left alone. */
+static int idle_ms(const struct loop *loop)
+{
+	int64_t left = loop->alarm_ms < 0 ? IDLE_MS : loop->alarm_ms - now_ms();
+
+	if (left <= 0)
+		return 0;
+	return left < IDLE_MS ? (int)left : IDLE_MS;
+}
+
 static void run(struct loop *loop)
 {
 	struct epoll_event events[EVENTS];
 	int running;
 
 	while (!ended) {
-		int ms = loop->timeout_ms >= 0 && loop->timeout_ms < IDLE_MS ? (int)loop->timeout_ms
-		                                                             : IDLE_MS;
-		int n = epoll_wait(loop->epoll, events, EVENTS, ms);
+		int n = epoll_wait(loop->epoll, events, EVENTS, idle_ms(loop));
 
 		on_events(loop, events, n);
-		if (n <= 0 || loop->timeout_ms == 0)
+		if (loop->alarm_ms >= 0 && loop->alarm_ms <= now_ms()) {
+			loop->alarm_ms = -1;
 			curl_multi_socket_action(loop->multi, CURL_SOCKET_TIMEOUT, 0, &running);
+		}
 		finish_transfers(loop);
 		if (loop->n_free > 0)
 			take_records(loop);
@@ -361,7 +382,7 @@ static void open_curl(struct loop *loop, const char *token, long in_flight, cons
 	loop->multi = curl_multi_init();
 	curl_multi_setopt(loop->multi, CURLMOPT_SOCKETFUNCTION, on_socket);
 	curl_multi_setopt(loop->multi, CURLMOPT_SOCKETDATA, loop);
-	curl_multi_setopt(loop->multi, CURLMOPT_TIMERFUNCTION, on_timeout_wanted);
+	curl_multi_setopt(loop->multi, CURLMOPT_TIMERFUNCTION, on_alarm_wanted);
 	curl_multi_setopt(loop->multi, CURLMOPT_TIMERDATA, loop);
 	curl_multi_setopt(loop->multi, CURLMOPT_MAXCONNECTS, 2 * in_flight);
 	loop->slots = calloc((size_t)in_flight, sizeof(*loop->slots));
@@ -375,7 +396,7 @@ static void open_curl(struct loop *loop, const char *token, long in_flight, cons
 
 int main(int argc, char **argv)
 {
-	struct loop loop = { .timeout_ms = -1 };
+	struct loop loop = { .alarm_ms = -1 };
 	struct epoll_event wake = { .events = EPOLLIN };
 	long in_flight = argc >= 8 ? strtol(argv[7], NULL, 10) : 0;
 
