@@ -163,7 +163,8 @@ static int16_t keep_operation(struct engine *e, struct job *job)
 	int16_t last = (int16_t)(job->operations.count - 1);
 	int16_t index;
 
-	if (last >= 0 && bytes_equal_text(buffer_bytes(&e->operation), job->operations.texts[last]))
+	if (last >= 0 &&
+	    bytes_equal_text(buffer_bytes(&e->operation), fragments_text(&job->operations, last)))
 		return last;
 	index = fragments_add(&job->operations, buffer_bytes(&e->operation));
 	if (index < 0)

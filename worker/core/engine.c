@@ -94,6 +94,12 @@ void engine_free(struct engine *e)
 	for (uint32_t i = 0; i < e->invites.capacity; i++)
 		free(slots_at(&e->invites, i));
 	slots_close(&e->alarms);
+	while (e->spare_invites) {
+		struct invite *invite = e->spare_invites;
+
+		e->spare_invites = invite->next;
+		free(invite);
+	}
 	slots_close(&e->invites);
 	slots_close(&e->writes);
 	slots_close(&e->looks);
@@ -229,7 +235,7 @@ static void staged(struct engine *e, const struct event *event)
 		struct write *write = slots_find(&e->writes, event->staged.write_ids[i]);
 
 		if (write)
-			write->job->is_staged = job_is_all_staged(write->job);
+			write_job(write)->is_staged = job_is_all_staged(write_job(write));
 	}
 }
 
@@ -241,7 +247,7 @@ static void unstaged(struct engine *e)
 		if (!write)
 			continue;
 		write->is_staged = false;
-		write->job->is_staged = false;
+		write_job(write)->is_staged = false;
 	}
 }
 

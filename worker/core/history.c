@@ -16,6 +16,7 @@ struct history_entry {
 	struct history_entry *prev, *next; /* In the order of offsets */
 	uint64_t content;
 	int64_t offset;
+	size_t room; /* Bytes that 'key' has room for */
 	size_t key_size;
 	char key[]; /* The tenant, the size of the callId, the callId, the commandId */
 };
@@ -25,17 +26,21 @@ void history_init(struct history *h, size_t limit)
 	*h = (struct history){ .limit = limit };
 }
 
+/* What goes is kept for what comes: as a rule a new one follows at once. */
 static void drop(struct history *h, struct history_entry *entry)
 {
 	HASH_DELETE(hh, h->by_id, entry);
 	DL_DELETE(h->first, entry);
-	free(entry);
+	free(h->spare);
+	h->spare = entry;
 }
 
 void history_close(struct history *h)
 {
 	while (h->first)
 		drop(h, h->first);
+	free(h->spare);
+	h->spare = NULL;
 }
 
 /* Forget what is too far behind 'newest' to count. */
@@ -69,13 +74,19 @@ static void write_key(const struct history_command *command, char *key)
 	put(key, command->command_id.data, command->command_id.size);
 }
 
-static struct history_entry *entry_new(const struct history_command *command)
+static struct history_entry *entry_new(struct history *h, const struct history_command *command)
 {
 	size_t size = key_size(command);
-	struct history_entry *entry = calloc(1, sizeof(*entry) + size);
+	struct history_entry *entry = h->spare;
 
-	if (!entry)
-		return NULL;
+	if (entry && entry->room >= size) {
+		h->spare = NULL;
+	} else {
+		entry = malloc(sizeof(*entry) + size);
+		if (!entry)
+			return NULL;
+		entry->room = size;
+	}
 	entry->content = command->content;
 	entry->offset = command->offset;
 	entry->key_size = size;
@@ -114,7 +125,7 @@ enum history_verdict history_note(struct history *h, const struct history_comman
 	if (h->limit == 0)
 		return HISTORY_NEW;
 	drop_old(h, command->offset);
-	entry = entry_new(command);
+	entry = entry_new(h, command);
 	if (!entry)
 		return HISTORY_NO_MEMORY;
 	HASH_FIND(hh, h->by_id, entry->key, entry->key_size, found);

@@ -7,28 +7,13 @@
 
 #include <stdio.h>
 
-#define KEY_MAX 1024 /* A rejected record's key is repeated in its reply up to this size */
-
-/* For the reply to a record that has no valid callId. */
-static bool keep_key(struct job *job, const struct record *record)
-{
-	if (!record->has_key || record->key.size > KEY_MAX)
-		return true;
-	job->has_key = true;
-	job->headers.limit += KEY_MAX;
-	job->key = (struct span){ .start = (uint32_t)job->headers.size,
-		                  .size = (uint32_t)record->key.size };
-	buffer_append_bytes(&job->headers, record->key);
-	return buffer_ok(&job->headers);
-}
-
 static void reject(struct engine *e, struct job *job, const struct record *record,
                    const struct fault *fault)
 {
 	/* The message may quote a member's name, which is not for logs. */
 	trace(e, "p%d@%lld rejected: %s", record->partition, (long long)record->offset,
 	      reason_code(fault->reason));
-	if (!keep_key(job, record)) {
+	if (record->has_key && !job_copy_key(job, record->key)) {
 		e->effects.out_of_memory = true;
 		return;
 	}
@@ -118,7 +103,7 @@ static void enqueue(struct engine *e, struct partition *p, struct job *job)
 	note_invited(e, p, command, job->entry.offset);
 	if (begun && begun->state != MAP_NEW && e->policy->exactly_once)
 		doubt_inherit(e, job, begun);
-	trace(e, "p%d@%lld: %s gets %zu participant%s%s", p->number, (long long)job->entry.offset,
+	trace(e, "p%d@%lld: %s gets %u participant%s%s", p->number, (long long)job->entry.offset,
 	      call->id, job->n_results, job->n_results == 1 ? "" : "s",
 	      command->high_priority ? ", high priority" : "");
 	call_enqueue(e, call, job);

@@ -6,10 +6,11 @@
 #include <stdlib.h>
 
 #define COPIED_VALUE_MAX 1024 /* Bytes of a header value; a longer one is not copied */
+#define COPIED_KEY_MAX   1024 /* Of a key, likewise */
 
 struct job *job_new(struct partition *partition, struct command *command)
 {
-	size_t n = command->n_participants;
+	uint32_t n = (uint32_t)command->n_participants;
 	struct job *job = calloc(1, sizeof(*job) + n * sizeof(job->results[0]));
 
 	if (!job)
@@ -18,52 +19,81 @@ struct job *job_new(struct partition *partition, struct command *command)
 	job->command = command;
 	job->n_results = n;
 	job->duplicate_of = -1;
-	job->reply.job = job;
-	job->dead_letter.job = job;
-	buffer_init(&job->headers, COPY_HEADERS_MAX * COPIED_VALUE_MAX);
+	job->dead_letter.is_dead_letter = true;
 	for (size_t i = 0; i < n; i++)
 		job->results[i] =
 		    (struct result){ .operation = -1, .error = -1, .unknown_error = -1 };
 	return job;
 }
 
-static void fragments_free(struct fragments *f)
+struct job *write_job(struct write *write)
 {
-	for (int16_t i = 0; i < f->count; i++)
-		free(f->texts[i]);
-	free(f->texts);
+	size_t place =
+	    write->is_dead_letter ? offsetof(struct job, dead_letter) : offsetof(struct job, reply);
+
+	return (struct job *)((char *)write - place);
 }
 
 void job_free(struct job *job)
 {
 	if (!job)
 		return;
-	fragments_free(&job->operations);
-	fragments_free(&job->errors);
-	buffer_close(&job->headers);
+	free(job->operations.texts);
+	free(job->errors.texts);
+	if (job->copied)
+		buffer_close(&job->copied->values);
 	free(job->copied);
 	free(job->record);
 	command_free(job->command);
 	free(job);
 }
 
+/* Room for what is copied; NULL when there is no memory. */
+static struct copied *copied_of(struct job *job)
+{
+	if (job->copied)
+		return job->copied;
+	job->copied = calloc(1, sizeof(*job->copied));
+	if (job->copied)
+		buffer_init(&job->copied->values,
+		            COPY_HEADERS_MAX * COPIED_VALUE_MAX + COPIED_KEY_MAX);
+	return job->copied;
+}
+
+static bool copy_value(struct copied *copied, struct bytes value, struct span *ret)
+{
+	*ret =
+	    (struct span){ .start = (uint32_t)copied->values.size, .size = (uint32_t)value.size };
+	buffer_append_bytes(&copied->values, value);
+	return buffer_ok(&copied->values);
+}
+
 static bool copy_header(struct job *job, const char *name, struct bytes value)
 {
-	struct copied_header *copied;
+	struct copied *copied;
+	struct copied_header *header;
 
-	if (value.size > COPIED_VALUE_MAX || job->n_copied == COPY_HEADERS_MAX)
+	if (value.size > COPIED_VALUE_MAX)
 		return true;
-	if (!job->copied) {
-		job->copied = calloc(COPY_HEADERS_MAX, sizeof(*job->copied));
-		if (!job->copied)
-			return false;
-	}
-	copied = &job->copied[job->n_copied++];
-	copied->name = name;
-	copied->value =
-	    (struct span){ .start = (uint32_t)job->headers.size, .size = (uint32_t)value.size };
-	buffer_append_bytes(&job->headers, value);
-	return buffer_ok(&job->headers);
+	copied = copied_of(job);
+	if (!copied || copied->n_headers == COPY_HEADERS_MAX)
+		return copied;
+	header = &copied->headers[copied->n_headers++];
+	header->name = name;
+	return copy_value(copied, value, &header->value);
+}
+
+bool job_copy_key(struct job *job, struct bytes key)
+{
+	struct copied *copied;
+
+	if (key.size > COPIED_KEY_MAX)
+		return true;
+	copied = copied_of(job);
+	if (!copied)
+		return false;
+	copied->has_key = true;
+	return copy_value(copied, key, &copied->key);
 }
 
 static const char *find_text(const struct text_list *list, struct bytes text)
@@ -93,22 +123,28 @@ bool job_copy_headers(struct job *job, const struct policy *policy, const struct
 	return true;
 }
 
+const char *fragments_text(const struct fragments *f, int16_t index)
+{
+	const char *text = f->texts;
+
+	CHECK(index >= 0 && index < f->count);
+	while (index-- > 0)
+		text += strlen(text) + 1;
+	return text;
+}
+
 int16_t fragments_add(struct fragments *f, struct bytes json)
 {
-	char **texts;
-	char *copy;
+	char *texts;
 
-	CHECK(f->count < INT16_MAX);
-	texts = realloc(f->texts, ((size_t)f->count + 1) * sizeof(*texts));
+	CHECK(f->count < INT16_MAX && json.size < UINT32_MAX - f->size);
+	texts = realloc(f->texts, f->size + json.size + 1);
 	if (!texts)
 		return -1;
+	memcpy(texts + f->size, json.data, json.size);
+	texts[f->size + json.size] = '\0';
 	f->texts = texts;
-	copy = malloc(json.size + 1);
-	if (!copy)
-		return -1;
-	memcpy(copy, json.data, json.size);
-	copy[json.size] = '\0';
-	texts[f->count] = copy;
+	f->size += (uint32_t)json.size + 1;
 	return f->count++;
 }
 

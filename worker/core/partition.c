@@ -218,7 +218,7 @@ static void orphan_invite(struct engine *e, struct call *call)
 		scheduler_unsent(e, call);
 		slots_remove(&e->invites, invite->id);
 		application_end(e, invite->application);
-		free(invite);
+		scheduler_forget(e, invite);
 		return;
 	}
 	invite->call = NULL;

@@ -20,11 +20,14 @@ static void append_date(struct buffer *out, wall_t date)
 
 static void append_fragments(struct buffer *out, const struct fragments *f)
 {
+	const char *text = f->texts;
+
 	buffer_append_char(out, '[');
 	for (int16_t i = 0; i < f->count; i++) {
 		if (i > 0)
 			buffer_append_char(out, ',');
-		buffer_append_text(out, f->texts[i]);
+		buffer_append_text(out, text);
+		text += strlen(text) + 1;
 	}
 	buffer_append_char(out, ']');
 }
@@ -45,8 +48,8 @@ static void append_participants(struct buffer *out, const struct job *job)
 		else
 			buffer_append_text(out, "null");
 		buffer_append_text(out, ",\"error\":");
-		buffer_append_text(out,
-		                   result->error >= 0 ? job->errors.texts[result->error] : "null");
+		buffer_append_text(
+		    out, result->error >= 0 ? fragments_text(&job->errors, result->error) : "null");
 		buffer_append_char(out, '}');
 	}
 	buffer_append_char(out, ']');
@@ -59,7 +62,7 @@ static void append_error(struct buffer *out, const struct job *job)
 
 	for (size_t i = 0; i < job->n_results && error < 0; i++)
 		error = job->results[i].error;
-	buffer_append_text(out, error >= 0 ? job->errors.texts[error] : "null");
+	buffer_append_text(out, error >= 0 ? fragments_text(&job->errors, error) : "null");
 }
 
 static void append_place(struct buffer *out, const struct reply_source *source, int64_t offset)

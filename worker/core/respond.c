@@ -70,17 +70,24 @@ static struct effect_write *begin_write(struct engine *e, struct write *write, e
 	effect->write_id = write->id;
 	effect->kind = kind;
 	/* The transaction that carries the record must commit the partition's map too. */
-	effects_touch(&e->effects, write->job->partition->number);
+	effects_touch(&e->effects, write_job(write)->partition->number);
 	return effect;
+}
+
+static struct bytes copied_value(const struct copied *copied, struct span span)
+{
+	return (struct bytes){ copied->values.data + span.start, span.size };
 }
 
 static void set_key(const struct job *job, struct effect_write *effect)
 {
-	effect->has_key = job->command->call_id.size > 0 || job->has_key;
+	const struct copied *copied = job->copied;
+
+	effect->has_key = job->command->call_id.size > 0 || (copied && copied->has_key);
 	if (job->command->call_id.size > 0)
 		effect->key = command_text(job->command, job->command->call_id);
-	else if (job->has_key)
-		effect->key = (struct bytes){ job->headers.data + job->key.start, job->key.size };
+	else if (effect->has_key)
+		effect->key = copied_value(copied, copied->key);
 }
 
 static void write_reply(struct engine *e, struct job *job)
@@ -98,11 +105,11 @@ static void write_reply(struct engine *e, struct job *job)
 	reply_write(&effect->text, job, &source, job->waited_us);
 	out_of_memory_if(e, !buffer_ok(&effect->text));
 	effect->value = buffer_bytes(&effect->text);
-	for (size_t i = 0; i < job->n_copied; i++) {
-		struct span span = job->copied[i].value;
+	for (size_t i = 0; job->copied && i < job->copied->n_headers; i++) {
+		const struct copied_header *header = &job->copied->headers[i];
 
-		effects_header(&e->effects, effect, bytes_of(job->copied[i].name),
-		               (struct bytes){ job->headers.data + span.start, span.size }, false);
+		effects_header(&e->effects, effect, bytes_of(header->name),
+		               copied_value(job->copied, header->value), false);
 	}
 }
 
@@ -187,8 +194,8 @@ static void write_short_dead_letter(struct engine *e, struct write *write, const
 		return;
 	effect->topic = e->policy->dead_letter_topic;
 	effect->value = (struct bytes){ 0 };
-	set_key(write->job, effect);
-	add_dead_letter_headers(e, effect, write->job, code, message);
+	set_key(write_job(write), effect);
+	add_dead_letter_headers(e, effect, write_job(write), code, message);
 	metrics_add(e->metrics, METRIC_dead_letters, 1);
 }
 
@@ -205,7 +212,7 @@ static bool is_dead(const struct engine *e, const struct job *job)
 /* The reason is that of the reply. */
 static void write_failed_letter(struct engine *e, struct job *job)
 {
-	json_t *error = json_loads(job->errors.texts[job->results[0].error], 0, NULL);
+	json_t *error = json_loads(fragments_text(&job->errors, job->results[0].error), 0, NULL);
 	const char *code = json_string_value(json_object_get(error, "code"));
 	const char *message = json_string_value(json_object_get(error, "message"));
 
@@ -282,7 +289,7 @@ static void finish(struct engine *e, struct job *job)
  * even that fails, the offset is held. */
 static void write_refused(struct engine *e, struct write *write, const char *error)
 {
-	struct job *job = write->job;
+	struct job *job = write_job(write);
 
 	metrics_add(e->metrics, METRIC_write_failures, 1);
 	trace(e, "p%d@%lld: write refused: %s", job->partition->number,
@@ -305,7 +312,7 @@ static void write_refused(struct engine *e, struct write *write, const char *err
 
 void respond_written(struct engine *e, struct write *write, const char *error)
 {
-	struct job *job = write->job;
+	struct job *job = write_job(write);
 
 	slots_remove(&e->writes, write->id);
 	write->id = SLOTS_NONE;

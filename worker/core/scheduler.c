@@ -58,18 +58,36 @@ static void mark_sent(struct engine *e, struct invite *invite)
 	call_wait_for(e, invite->call, WAIT_CALL);
 }
 
+/* One that was answered, or a new one; NULL when there is no memory. */
+static struct invite *new_invite(struct engine *e)
+{
+	struct invite *invite = e->spare_invites;
+
+	if (invite)
+		LL_DELETE(e->spare_invites, invite);
+	else
+		invite = malloc(sizeof(*invite));
+	if (!invite)
+		return NULL;
+	*invite = (struct invite){ .id = SLOTS_NONE };
+	invite->id = slots_put(&e->invites, invite);
+	if (invite->id != SLOTS_NONE)
+		return invite;
+	free(invite);
+	return NULL;
+}
+
+void scheduler_forget(struct engine *e, struct invite *invite)
+{
+	LL_PREPEND(e->spare_invites, invite);
+}
+
 /* Choose the next request of a call and ask for its mark. */
 static void begin_invite(struct engine *e, struct call *call)
 {
-	struct invite *invite = calloc(1, sizeof(*invite));
+	struct invite *invite = new_invite(e);
 
 	if (!invite) {
-		e->effects.out_of_memory = true;
-		return;
-	}
-	invite->id = slots_put(&e->invites, invite);
-	if (invite->id == SLOTS_NONE) {
-		free(invite);
 		e->effects.out_of_memory = true;
 		return;
 	}

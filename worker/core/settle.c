@@ -400,7 +400,7 @@ void settle_unsent(struct engine *e, struct invite *invite)
 	settle_batch(&a);
 	call_update(e, a.call);
 	partition_check_quiet(e, partition);
-	free(invite);
+	scheduler_forget(e, invite);
 }
 
 void settle_answer(struct engine *e, struct invite *invite, const struct answer *answer)
@@ -428,5 +428,5 @@ void settle_answer(struct engine *e, struct invite *invite, const struct answer 
 		partition_check_quiet(e, partition);
 	}
 	application_end(e, invite->application);
-	free(invite);
+	scheduler_forget(e, invite);
 }

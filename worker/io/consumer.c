@@ -225,6 +225,7 @@ static int open_client(struct consumer *c, struct err *err)
 	const struct kafka_property defaults[] = {
 		/* Bounds the memory of a backlog at the same speed. */
 		{ "queued.min.messages", "1000" },
+		{ "fetch.message.max.bytes", "262144" },
 		/* One lost heartbeat must not cost the session. */
 		{ "heartbeat.interval.ms", heartbeat },
 	};

@@ -24,8 +24,8 @@
 /* Of each buffer: more than this is not kept for the next request. */
 #define KEPT_CAPACITY (32 * 1024)
 
-/* Small answers are the rule: less memory to walk through for each. */
-#define RECEIVE_BUFFER_SIZE (16L * 1024)
+/* Small answers are the rule: less memory for each request that is in flight. */
+#define RECEIVE_BUFFER_SIZE (4L * 1024)
 #define SEND_BUFFER_SIZE    (16L * 1024)
 
 /* An idle connection older than this is not used again: a load balancer may have dropped it

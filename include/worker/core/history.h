@@ -15,6 +15,7 @@ struct history_entry;
 struct history {
 	struct history_entry *by_id; /* uthash, owned */
 	struct history_entry *first; /* Oldest; in the order of offsets */
+	struct history_entry *spare; /* Owned: dropped, to be used again */
 	size_t limit;                /* Offsets back from the newest that count */
 };
 

@@ -16,6 +16,7 @@ struct invite {
 	struct application *application; /* In which it counts */
 	struct batch batch;
 	instant_t sent;
+	struct invite *next; /* Of those that are kept to be used again */
 };
 
 /* Append the client context: the caller's, or one that names topic, partition, offsets and the

@@ -31,29 +31,42 @@ enum delivery {
 
 /* What became of one participant. */
 struct result {
-	enum delivery delivery;
-	enum status status;
-	bool is_alone;         /* Was refused in company: shares no request any more */
+	enum delivery delivery : 8;
+	enum status status : 8;
+	bool is_alone : 1;     /* Was refused in company: shares no request any more */
+	bool was_accepted : 1; /* An owner before had the answer; evidence may name the operation */
+	bool was_resent : 1;   /* The one more request that the command allows was made */
 	int16_t operation;     /* Index into job.operations, or -1 */
 	int16_t error;         /* Index into job.errors, or -1 */
 	int16_t unknown_error; /* Of a request whose outcome is unknown unless evidence is found or
 	                          a later request is accepted; -1: none */
-	bool was_accepted;     /* An owner before had the answer; evidence may name the operation */
-	bool was_resent;       /* The one more request that the command allows was made */
 };
 
-/* A list of owned JSON texts. */
+/* A list of JSON texts: one after another, a NUL behind each. */
 struct fragments {
-	char **texts;
+	char *texts; /* Owned */
+	uint32_t size;
 	int16_t count;
+};
+
+/* What a reply repeats of its record beside the command. */
+struct copied {
+	struct buffer values; /* One after another */
+	bool has_key;         /* Of a rejected record: its own key */
+	struct span key;
+	size_t n_headers;
+	struct copied_header {
+		const char *name; /* Borrowed from the policy */
+		struct span value;
+	} headers[COPY_HEADERS_MAX];
 };
 
 /* One record on its way out for a job: its reply, or its dead letter. */
 struct write {
-	struct job *job;
-	uint64_t id;    /* SLOTS_NONE when it is not on its way */
+	uint64_t id; /* SLOTS_NONE when it is not on its way */
+	bool is_dead_letter;
 	bool is_staged; /* It is in the open transaction */
-	unsigned tries; /* Times that it was refused for good */
+	uint8_t tries;  /* Times that it was refused for good */
 };
 
 struct job {
@@ -62,46 +75,42 @@ struct job {
 	struct partition *partition;
 	struct call *call;       /* NULL unless JOB_QUEUED */
 	struct command *command; /* Owned */
-	enum job_state state;
-	size_t first_new;   /* No participant before it is DELIVERY_NEW */
-	size_t n_done;      /* Participants that are decided */
-	enum status status; /* Of a job without participants: rejected, or what a cancel came to */
+	enum job_state state : 8;
+	enum status status : 8; /* Of a job without participants: rejected, or what a cancel came to
+	                         */
+	enum job_evidence evidence : 8; /* The weakest that was used */
+	bool was_split;                 /* A request carried only a part of it */
+	bool is_staged;                 /* Its reply is in the open transaction */
+	bool is_canceled;               /* What of it has not left shall not leave any more */
+	bool is_active;                 /* Counted in partition.n_active */
+	uint32_t first_new;             /* No participant before it is DELIVERY_NEW */
+	uint32_t n_done;                /* Participants that are decided */
+	uint32_t n_results;
 	struct fragments operations;
 	struct fragments errors;
-	bool was_split;          /* A request carried only a part of it */
 	uint32_t attempts;       /* Requests that carried a part of it */
 	uint32_t retries;        /* Those that had no effect, since a part of it was decided */
 	uint32_t batch_commands; /* Of the last of these requests */
 	uint32_t batch_participants;
-	enum job_evidence evidence; /* The weakest that was used */
-	bool is_staged;             /* Its reply is in the open transaction */
-	uint64_t content;           /* Hash of the record, to tell a repeated command */
 	struct job *first;     /* JOB_FOLLOWING: the one that it waits for, while that is open */
 	int64_t duplicate_of;  /* The offset of the command that it repeats; -1: not a duplicate */
 	struct job *followers; /* Jobs that wait for this one, linked by 'next_follower' */
 	struct job *next_follower;
-	bool is_canceled; /* What of it has not left shall not leave any more */
-	bool is_active;   /* Counted in partition.n_active */
 	wall_t received_at;
 	wall_t sent_at;     /* Of the first request; 0: none */
 	wall_t answered_at; /* Of the last answer; 0: none */
 	instant_t arrived;
 	int64_t waited_us[WAIT_COUNT]; /* The call's figures when it arrived: see call_waited() */
 	const char *reply_topic;       /* Borrowed from the policy */
-	struct buffer headers;         /* Copied header values, one after another */
-	struct copied_header {
-		const char *name; /* Borrowed from the policy */
-		struct span value;
-	} * copied; /* Owned */
-	size_t n_copied;
-	bool has_key;    /* Of a rejected record: its own key, for the reply */
-	struct span key; /* In 'headers' */
+	struct copied *copied;         /* Owned; NULL: nothing */
 	struct write reply;
 	struct write dead_letter;
 	struct record *record; /* Owned copy, in case it fails; NULL: not wanted, or too large */
-	size_t n_results;
 	struct result results[];
 };
+
+/* The job that a record is written for. */
+struct job *write_job(struct write *write);
 
 /* Take over 'command'. NULL, and 'command' is untouched, when there is no memory. */
 struct job *job_new(struct partition *partition, struct command *command) MUST_CHECK;
@@ -111,6 +120,12 @@ void job_free(struct job *job);
  * it may choose. False when there is no memory. */
 bool job_copy_headers(struct job *job, const struct policy *policy,
                       const struct record *record) MUST_CHECK;
+
+/* Keep the key of a record that is rejected, for its reply. False when there is no memory. */
+bool job_copy_key(struct job *job, struct bytes key) MUST_CHECK;
+
+/* The text with that index. */
+const char *fragments_text(const struct fragments *f, int16_t index);
 
 /* Add a JSON text to a list; its index, or -1 when there is no memory. */
 int16_t fragments_add(struct fragments *f, struct bytes json) MUST_CHECK;

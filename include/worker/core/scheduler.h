@@ -21,6 +21,9 @@ void scheduler_run(struct engine *e);
 void scheduler_sent(struct engine *e, struct call *call);
 void scheduler_unsent(struct engine *e, struct call *call);
 
+/* The request is over: nothing refers to it any more. */
+void scheduler_forget(struct engine *e, struct invite *invite);
+
 /* Our share of each application's rate: 'owned' of 'total' partitions. */
 void scheduler_share(struct engine *e, uint32_t owned, uint32_t total);
 

@@ -33,6 +33,7 @@ struct engine {
 	struct partition *partitions;     /* Owned */
 	struct slots alarms;              /* The applications, in the first slots, and the calls */
 	struct slots invites;             /* Owned */
+	struct invite *spare_invites;     /* Owned: answered, to be used again */
 	struct slots looks;               /* Calls that look for evidence */
 	struct slots writes;              /* In their jobs */
 	struct application *applications; /* Owned; one for each tenant */
