@@ -11,6 +11,31 @@
 
 #include <cmocka.h>
 
+struct policy world_policy(void)
+{
+	static const char *const copied[] = { "traceparent" };
+	static const char *const topics[] = { "other-replies" };
+	struct policy policy = policy_default();
+
+	policy.trace = true;
+	policy.call_rate = 1000;
+	policy.call_burst = 1000;
+	policy.application_rate = 100000;
+	policy.application_burst = 100000;
+	policy.copy_headers = (struct text_list){ copied, 1 };
+	policy.reply_topics = (struct text_list){ topics, 1 };
+	return policy;
+}
+
+struct policy world_policy_of_tenants(void)
+{
+	static const char *const tenants[WORLD_TENANTS] = { "tenant-0", "tenant-1", "tenant-2" };
+	struct policy policy = world_policy();
+
+	policy.tenants = (struct text_list){ tenants, WORLD_TENANTS };
+	return policy;
+}
+
 int world_setup(void **state)
 {
 	struct world *w = calloc(1, sizeof(*w));

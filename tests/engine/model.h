@@ -4,6 +4,7 @@
 
 #include "engine/graph.h"
 #include "worker/core/engine.h"
+#include "worker/core/outcome.h"
 
 #include <jansson.h>
 
@@ -144,16 +145,18 @@ struct world {
 	size_t n_writes;
 	struct world_look *looks; /* Not answered */
 	size_t n_looks;
-	unsigned n_looked[2];  /* Questions of each kind so far */
-	size_t n_follows;      /* Operations of which the end may be asked for, so far */
-	char followed[512];    /* The call and the operation of the last of them */
-	unsigned n_notices[3]; /* Of each kind */
+	unsigned n_looked[2]; /* Questions of each kind so far */
+	size_t n_follows;     /* Operations of which the end may be asked for, so far */
+	char followed[512];   /* The call and the operation of the last of them */
 	struct world_alarm *alarms;
 	size_t n_alarms;
 	struct world_call *calls;
 	size_t n_calls;
 	struct world_partition partitions[WORLD_PARTITIONS];
 	struct bucket applications[WORLD_TENANTS];
+	unsigned n_notices[NOTICE_ALLOWED + 1]; /* Of each kind */
+	struct effect_notice notice;            /* The last one; its code is in 'notice_code' */
+	char notice_code[OUTCOME_CODE_SIZE];
 	struct graph graph;
 };
 

@@ -16,6 +16,15 @@ wall_t world_wall(const struct world *w)
 	return (wall_t){ START_US + instant_since(w->now, w->origin).us };
 }
 
+void world_name_call(char name[static WORLD_CALL_SIZE], struct bytes id, uint32_t tenant)
+{
+	int n = snprintf(name, WORLD_CALL_SIZE, "%.*s", (int)id.size, id.data);
+
+	assert_in_range(n, 0, WORLD_CALL_SIZE - 4);
+	if (tenant > 0)
+		snprintf(name + n, WORLD_CALL_SIZE - (size_t)n, "@%u", tenant);
+}
+
 static json_t *participant_json(const char *name, int64_t tag, size_t index)
 {
 	const char *id = strchr(name, ':') ? strchr(name, ':') + 1 : name;

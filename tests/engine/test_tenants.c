@@ -125,7 +125,7 @@ static void a_tenant_in_which_the_application_may_not_send_holds_no_other(void *
 	while (world_open_posts(w) > 0)
 		world_accept(w);
 	world_elapse(w, 1000);
-	assert_int_equal(count_posts(w, 1), 5);
+	assert_int_equal(count_posts(w, 1), 2);
 	w->latency_us = 0;
 	world_finish(w);
 	assert_int_equal(w->metrics.values[METRIC_application_held], 0);

@@ -29,40 +29,6 @@ static void drop(void *list, size_t *n, size_t i, size_t size)
 	memmove(at, at + size, (*n - i) * size);
 }
 
-struct policy world_policy(void)
-{
-	static const char *const copied[] = { "traceparent" };
-	static const char *const topics[] = { "other-replies" };
-	struct policy policy = policy_default();
-
-	policy.trace = true;
-	policy.call_rate = 1000;
-	policy.call_burst = 1000;
-	policy.application_rate = 100000;
-	policy.application_burst = 100000;
-	policy.copy_headers = (struct text_list){ copied, 1 };
-	policy.reply_topics = (struct text_list){ topics, 1 };
-	return policy;
-}
-
-struct policy world_policy_of_tenants(void)
-{
-	static const char *const tenants[WORLD_TENANTS] = { "tenant-0", "tenant-1", "tenant-2" };
-	struct policy policy = world_policy();
-
-	policy.tenants = (struct text_list){ tenants, WORLD_TENANTS };
-	return policy;
-}
-
-void world_name_call(char name[static WORLD_CALL_SIZE], struct bytes id, uint32_t tenant)
-{
-	int n = snprintf(name, WORLD_CALL_SIZE, "%.*s", (int)id.size, id.data);
-
-	assert_in_range(n, 0, WORLD_CALL_SIZE - 4);
-	if (tenant > 0)
-		snprintf(name + n, WORLD_CALL_SIZE - (size_t)n, "@%u", tenant);
-}
-
 struct world_command *world_find(struct world *w, int32_t partition, int64_t offset)
 {
 	for (size_t i = w->n_commands; i-- > 0;)
@@ -221,8 +187,6 @@ static void take_partitions(struct world *w, const struct effects *f)
 		assert_true(p->is_paused != f->fetches[i].paused);
 		p->is_paused = f->fetches[i].paused;
 	}
-	for (size_t i = 0; i < f->n_notices; i++)
-		w->n_notices[f->notices[i].kind]++;
 	for (size_t i = 0; i < f->n_quiet; i++)
 		assert_int_equal(++w->partitions[f->quiet[i]].n_quiet, 1);
 	for (size_t i = 0; i < f->n_alerts; i++) {
@@ -230,6 +194,16 @@ static void take_partitions(struct world *w, const struct effects *f)
 
 		p->n_alerts++;
 		p->problem = f->alerts[i].problem;
+	}
+}
+
+static void take_notices(struct world *w, const struct effects *f)
+{
+	for (size_t i = 0; i < f->n_notices; i++) {
+		w->n_notices[f->notices[i].kind]++;
+		w->notice = f->notices[i];
+		snprintf(w->notice_code, sizeof(w->notice_code), "%s",
+		         w->notice.graph_code ? w->notice.graph_code : "");
 	}
 }
 
@@ -251,6 +225,7 @@ void world_step(struct world *w, struct event event)
 	for (size_t i = 0; i < f->n_alarms; i++)
 		take_alarm(w, f->alarms[i]);
 	take_partitions(w, f);
+	take_notices(w, f);
 	oracle_maps(w, event.type, f);
 }
 

@@ -91,6 +91,25 @@ def test_the_figures_match_what_happened(pipeline):
     assert len(pipeline.graph.invites()) == 10
 
 
+def test_an_application_that_may_do_nothing_is_told_once_and_goes_on_when_it_may(pipeline):
+    pipeline.graph.set_rules({"status": 403, "code": "7504"})
+    worker = pipeline.worker(retry={"cap": "1s"}).start()
+    send(pipeline, *(command(f"c-{n}", "u", commandId=str(n)) for n in range(10)))
+    wait_until(lambda: len(pipeline.graph.invites()) >= 12, 60, "single requests try it again")
+    assert worker.metrics()["invite_worker_application_refused"] == 1
+    why = "Graph lets the application do nothing in tenant contoso.example: HTTP 403"
+    assert worker.get("/readyz") == (200, f"degraded: {why}\n")
+    pipeline.graph.set_rules()
+    replies = pipeline.replies.replies(10)
+    assert {reply["status"] for reply in replies} == {"accepted"}
+    (line,) = [line for line in worker.log().splitlines() if "application.refused" in line]
+    assert " error application.refused tenant=contoso.example http_status=403 " in line
+    assert "graph_code=7504" in line.replace('"', "")
+    assert "Calls.InitiateGroupCall.All" in line
+    assert worker.log().count("application.allowed tenant=contoso.example") == 1
+    assert worker.metrics()["invite_worker_application_refused"] == 0
+
+
 def test_the_log_never_tells_phones_names_tokens_or_secrets(pipeline):
     phone, name, user = "+493012345678", "Grace Hopper", "5d1f9a51-user-of-the-test"
     pipeline.graph.set_rules(

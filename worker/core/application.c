@@ -23,7 +23,8 @@ bool application_open(struct engine *e, uint32_t tenant)
 
 	*a = (struct application){ .tenant = tenant,
 		                   .armed = INSTANT_NEVER,
-		                   .held_since = INSTANT_NEVER };
+		                   .held_since = INSTANT_NEVER,
+		                   .refused_since = INSTANT_NEVER };
 	open_health(e, a);
 	throttle_init(&a->throttle);
 	limiter_init(&a->limiter, e->policy->application_rate, e->policy->application_burst, 0,
@@ -116,8 +117,10 @@ void application_tick(struct engine *e, struct application *a)
 
 bool application_has_room(const struct engine *e, const struct application *a)
 {
+	uint32_t limit = application_is_refused(a) ? 1 : a->concurrency.limit;
+
 	return e->in_flight < e->policy->max_in_flight &&
-	       a->in_flight < breaker_allows(&a->breaker, a->concurrency.limit);
+	       a->in_flight < breaker_allows(&a->breaker, limit);
 }
 
 /* Only while nothing is sent at all: a probe that is on its way may end it. */
@@ -132,6 +135,7 @@ bool application_is_ill_too_long(const struct engine *e, const struct applicatio
 void application_report(struct engine *e)
 {
 	int64_t n_ready = 0, limit = 0, n_waiting[2] = { 0 }, n_breakers[3] = { 0 };
+	int64_t n_refused = 0;
 
 	for (size_t i = 0; i < e->policy->tenants.count; i++) {
 		const struct application *a = &e->applications[i];
@@ -140,6 +144,7 @@ void application_report(struct engine *e)
 		limit += breaker_allows(&a->breaker, a->concurrency.limit);
 		n_waiting[a->breaker.state != BREAKER_CLOSED] += a->n_waiting;
 		n_breakers[a->breaker.state]++;
+		n_refused += application_is_refused(a);
 	}
 	if (limit > e->policy->max_in_flight)
 		limit = e->policy->max_in_flight;
@@ -148,6 +153,7 @@ void application_report(struct engine *e)
 	metrics_set(e->metrics, METRIC_calls_ready, n_ready);
 	metrics_set(e->metrics, METRIC_waiting_application, n_waiting[false]);
 	metrics_set(e->metrics, METRIC_waiting_breaker, n_waiting[true]);
+	metrics_set(e->metrics, METRIC_application_refused, n_refused);
 	metrics_set(e->metrics, METRIC_breakers_open, n_breakers[BREAKER_OPEN]);
 	metrics_set(e->metrics, METRIC_breakers_probing, n_breakers[BREAKER_PROBING]);
 }
@@ -212,4 +218,35 @@ void application_clear_hold(struct engine *e, struct application *a)
 	throttle_pass(&a->throttle);
 	if (!application_is_held(a, e->now))
 		end_row(e, a);
+}
+
+void application_refuse(struct engine *e, struct application *a, const struct outcome *outcome)
+{
+	struct effect_notice notice = { .kind = NOTICE_REFUSED, .tenant = a->tenant };
+
+	if (application_is_refused(a) && a->refused_status == outcome->http_status &&
+	    strcmp(a->refused_code, outcome->graph_code) == 0)
+		return;
+	if (!application_is_refused(a))
+		a->refused_since = e->now;
+	a->refused_status = outcome->http_status;
+	memcpy(a->refused_code, outcome->graph_code, sizeof(a->refused_code));
+	notice.http_status = a->refused_status;
+	notice.graph_code = a->refused_code;
+	notice.advice = outcome_advice(a->refused_status, a->refused_code);
+	trace(e, "Graph lets the application do nothing: %d %s", a->refused_status,
+	      a->refused_code);
+	effects_notice(&e->effects, &notice);
+}
+
+void application_allow(struct engine *e, struct application *a)
+{
+	struct effect_notice notice = { .kind = NOTICE_ALLOWED, .tenant = a->tenant };
+
+	if (!application_is_refused(a))
+		return;
+	notice.time = instant_since(e->now, a->refused_since);
+	a->refused_since = INSTANT_NEVER;
+	trace(e, "Graph lets the application do its work again");
+	effects_notice(&e->effects, &notice);
 }

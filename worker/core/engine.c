@@ -353,6 +353,20 @@ const struct effects *engine_step(struct engine *e, const struct event *event)
 	return &e->effects;
 }
 
+bool engine_is_refused(const struct engine *e, struct buffer *why)
+{
+	for (size_t i = 0; i < e->policy->tenants.count; i++) {
+		const struct application *a = &e->applications[i];
+
+		if (!application_is_refused(a))
+			continue;
+		buffer_printf(why, "Graph lets the application do nothing in tenant %s: HTTP %d",
+		              e->policy->tenants.texts[i], a->refused_status);
+		return true;
+	}
+	return false;
+}
+
 bool engine_is_quiet(const struct engine *e)
 {
 	return e->in_flight == 0 && e->writes.used == 0;

@@ -39,9 +39,10 @@ static const struct rule rules[] = {
 	{ COMPLETE, 401, 401, NULL, false, OUTCOME_UNAUTHORIZED, REASON_UNAUTHORIZED, false,
 	  "the token is dropped, fetched anew and tried at once; then everything is held" },
 	{ COMPLETE, 403, 403, "7503", false, OUTCOME_MISCONFIGURED, REASON_MISCONFIGURED, false,
-	  "the application is not registered: everything is held" },
+	  "the application is not registered: the tenant is held and tried singly, and the log "
+	  "says `application.refused`" },
 	{ COMPLETE, 403, 403, "7504", false, OUTCOME_MISCONFIGURED, REASON_MISCONFIGURED, false,
-	  "the tenant's permissions do not suffice: everything is held" },
+	  "the tenant's permissions do not suffice: as 403 / 7503" },
 	{ COMPLETE, 403, 403, "7505", false, OUTCOME_REFUSED, REASON_REFUSED, true,
 	  "tenant mismatch: a batch is sent again one by one" },
 	{ COMPLETE, 403, 403, NULL, false, OUTCOME_REFUSED, REASON_REFUSED, true,
@@ -60,7 +61,7 @@ static const struct rule rules[] = {
 	{ COMPLETE, 413, 413, NULL, false, OUTCOME_REFUSED, REASON_REFUSED, true,
 	  "a batch is sent again one by one" },
 	{ COMPLETE, 300, 399, NULL, false, OUTCOME_MISCONFIGURED, REASON_MISCONFIGURED, false,
-	  "`graph.url` is wrong, redirects are not followed: everything is held" },
+	  "`graph.url` is wrong, redirects are not followed: as 403 / 7503" },
 	{ COMPLETE, 400, 499, NULL, false, OUTCOME_REFUSED, REASON_REFUSED, false, "nothing more" },
 	{ COMPLETE, 500, 599, NULL, false, OUTCOME_UNKNOWN, REASON_UNKNOWN, false,
 	  "also 503 without Retry-After: evidence is looked for" },
@@ -94,6 +95,16 @@ static const struct class
 const char *outcome_class_text(enum outcome_class class)
 {
 	return classes[class].text;
+}
+
+const char *outcome_advice(int http_status, const char *graph_code)
+{
+	if (http_status < 400)
+		return "redirects are not followed: let graph.url be the root of the service";
+	if (strcmp(graph_code, "7503") == 0)
+		return "register a bot for the application, and allow calls in its Teams channel";
+	return "grant the application Calls.InitiateGroupCall.All, with an administrator's "
+	       "consent in this tenant";
 }
 
 static bool fits(const struct rule *rule, const struct answer *answer, const char *graph_code,

@@ -98,6 +98,21 @@ static void follow(struct answered *a)
 	effects_follow(&a->e->effects, &follow);
 }
 
+/* Answers to requests that were on their way when the application's hold began say nothing new. */
+static bool is_from_before_hold(const struct answered *a)
+{
+	return instant_before(a->invite->sent, a->application->penalized);
+}
+
+/* Graph took the request for what it is, and has accepted or refused it on its merits. Another 403
+ * may be about the application all the same. */
+static void note_taken(struct answered *a)
+{
+	application_clear_hold(a->e, a->application);
+	if (a->outcome.http_status != 403 && !is_from_before_hold(a))
+		application_allow(a->e, a->application);
+}
+
 static void on_accepted(struct answered *a)
 {
 	const struct batch *batch = &a->invite->batch;
@@ -107,7 +122,7 @@ static void on_accepted(struct answered *a)
 	a->call->is_established = true;
 	verdict_forget(a->e, a->call);
 	call_clear_hold(a->call);
-	application_clear_hold(a->e, a->application);
+	note_taken(a);
 	for (size_t i = 0; i < batch->n; i++) {
 		if (begins_job(batch, i)) {
 			operation = fragments_add(&batch->items[i].job->operations,
@@ -119,12 +134,6 @@ static void on_accepted(struct answered *a)
 	metrics_add(a->e->metrics, METRIC_participants_sent, (int64_t)batch->n);
 	if (a->e->policy->follow_operations)
 		follow(a);
-}
-
-/* Answers to requests that were on their way when the application's hold began say nothing new. */
-static bool is_from_before_hold(const struct answered *a)
-{
-	return instant_before(a->invite->sent, a->application->penalized);
 }
 
 static void on_throttled(struct answered *a)
@@ -163,7 +172,7 @@ static void on_refused(struct answered *a)
 	struct batch *batch = &a->invite->batch;
 
 	call_clear_hold(a->call);
-	application_clear_hold(a->e, a->application);
+	note_taken(a);
 	if (!a->outcome.may_split || batch->n == 1) {
 		count_split(a, false);
 		fail(a);
@@ -183,7 +192,7 @@ static void on_call_over(struct answered *a)
 	duration_t pause = { e->policy->call_grace.us / 4 };
 	struct job *job, *next;
 
-	application_clear_hold(e, a->application);
+	note_taken(a);
 	if (!a->call->is_established &&
 	    instant_since(e->now, arrived).us < e->policy->call_grace.us) {
 		call_hold(e, a->call, instant_add(e->now, pause), REASON_CALL_OVER);
@@ -220,6 +229,8 @@ static void on_application_refused(struct answered *a)
 	if (!is_first_401)
 		pause = retry_backoff(e->policy->retry_base, e->policy->retry_cap,
 		                      application->failures + 1, &e->random);
+	if (a->outcome.class == OUTCOME_MISCONFIGURED)
+		application_refuse(e, application, &a->outcome);
 	application_hold(e, application, instant_add(e->now, pause), a->outcome.reason);
 	if (has_no_token)
 		application_sign_out(application);

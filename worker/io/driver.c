@@ -585,7 +585,7 @@ enum driver_health driver_health(const struct driver *d, struct buffer *why)
 		                                   : "the worker is stopping");
 		return DRIVER_UNREADY;
 	}
-	if (tokens_are_well(d->tokens, why))
-		return DRIVER_READY;
-	return tokens_were_granted(d->tokens) ? DRIVER_DEGRADED : DRIVER_UNREADY;
+	if (!tokens_are_well(d->tokens, why))
+		return tokens_were_granted(d->tokens) ? DRIVER_DEGRADED : DRIVER_UNREADY;
+	return engine_is_refused(d->engine, why) ? DRIVER_DEGRADED : DRIVER_READY;
 }

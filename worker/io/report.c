@@ -17,6 +17,7 @@ static void report_notice(const struct log *log, const struct policy *policy,
 {
 	const char *tenant = policy->tenants.texts[notice->tenant];
 	long long ms = (long long)duration_to_ms(notice->time);
+	char code[LOG_QUOTE_SIZE];
 
 	switch (notice->kind) {
 	case NOTICE_ILL:
@@ -27,6 +28,15 @@ static void report_notice(const struct log *log, const struct policy *policy,
 		break;
 	case NOTICE_WELL:
 		log_info(log, "graph.well", "tenant=%s ill_ms=%lld", tenant, ms);
+		break;
+	case NOTICE_REFUSED:
+		log_error(log, "application.refused",
+		          "tenant=%s http_status=%d graph_code=%s advice=\"%s\"", tenant,
+		          notice->http_status, log_quote(bytes_of(notice->graph_code), code),
+		          notice->advice);
+		break;
+	case NOTICE_ALLOWED:
+		log_info(log, "application.allowed", "tenant=%s refused_ms=%lld", tenant, ms);
 		break;
 	}
 }

@@ -102,6 +102,9 @@
 	       "Partitions of the command topic that this worker owns, and those of them that "    \
 	       "are paused.")                                                                      \
 	METRIC(partitions_paused, GAUGE, "partitions", "state=\"paused\"", "")                     \
+	METRIC(application_refused, GAUGE, "application_refused", "",                              \
+	       "Tenants in which Graph lets the application do nothing; not 0: look for "          \
+	       "application.refused in the log, which says what to do.")                           \
 	METRIC(application_held, GAUGE, "application_held", "",                                    \
 	       "Tenants in which Graph or the login service keeps the whole application from "     \
 	       "sending.")

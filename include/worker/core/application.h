@@ -28,6 +28,9 @@ struct application {
 	unsigned failures;   /* In that row; steers the backoff */
 	instant_t penalized; /* When it was last held: answers to older requests add nothing */
 	struct throttle throttle;
+	instant_t refused_since; /* Graph lets the application do nothing; NEVER: it does */
+	int refused_status;      /* With which answer */
+	char refused_code[OUTCOME_CODE_SIZE];
 };
 
 /* Ready to be asked for leave; without a token, as a worker before this one may have spent all of
@@ -77,6 +80,18 @@ void application_sign_out(struct application *a);
 
 /* There is a token: such a hold ends. */
 void application_sign_in(struct engine *e, struct application *a);
+
+/* Graph does not let the application do anything in this tenant: that is told once, and single
+ * requests try whether it still is so. */
+void application_refuse(struct engine *e, struct application *a, const struct outcome *outcome);
+
+/* Graph has taken a request for what it is: such a time is over. */
+void application_allow(struct engine *e, struct application *a);
+
+static inline bool application_is_refused(const struct application *a)
+{
+	return !instant_is_never(a->refused_since);
+}
 
 /* Graph took a request: no row of throttles, and no hold, unless one began after it was sent. */
 void application_clear_hold(struct engine *e, struct application *a);

@@ -84,17 +84,23 @@ struct effect_alert {
 	enum map_problem problem;
 };
 
-/* Graph's health in the tenant has changed: a person may want to know. */
+/* Graph's health in the tenant has changed, or what it thinks of the application: a person may
+ * want to know. */
 enum notice_kind {
-	NOTICE_ILL,   /* Nothing is sent for 'time' */
-	NOTICE_PROBE, /* One request may go */
-	NOTICE_WELL   /* After 'time' */
+	NOTICE_ILL,     /* Nothing is sent for 'time' */
+	NOTICE_PROBE,   /* One request may go */
+	NOTICE_WELL,    /* After 'time' */
+	NOTICE_REFUSED, /* The application may do nothing until a person mends that */
+	NOTICE_ALLOWED  /* It may again, after 'time' */
 };
 
 struct effect_notice {
 	enum notice_kind kind;
 	uint32_t tenant;
 	duration_t time;
+	int http_status;        /* REFUSED, as the next two */
+	const char *graph_code; /* Graph's; valid until the next step */
+	const char *advice;     /* What to do about it */
 };
 
 struct effects {

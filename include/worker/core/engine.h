@@ -31,6 +31,10 @@ const struct effects *engine_step(struct engine *engine, const struct event *eve
 bool engine_map(const struct engine *engine, int32_t partition, bool staged, int64_t *ret_offset,
                 struct buffer *text) MUST_CHECK;
 
+/* True when Graph lets the application do nothing in some tenant; a sentence about it for people is
+ * appended to 'why'. */
+bool engine_is_refused(const struct engine *engine, struct buffer *why);
+
 /* True when nothing is on its way: no request without an answer, no reply without a result. */
 bool engine_is_quiet(const struct engine *engine);
 

@@ -36,6 +36,9 @@ struct outcome {
 
 const char *outcome_class_text(enum outcome_class class);
 
+/* What a person can do about an answer of class MISCONFIGURED. */
+const char *outcome_advice(int http_status, const char *graph_code);
+
 /* Judge an answer. 'operation' (cleared first) gets the JSON object of the operation when it is
  * accepted; 'graph_url' and 'call_id' build a Location that Graph left out. 'now' dates a
  * Retry-After. */
