@@ -70,7 +70,8 @@ static void help_mutant(struct plan *plan)
 	} else if (needs_transactions(plan->mutant)) {
 		plan->has_faults = true;
 		plan->transaction_faults = 300;
-		plan->crashes = 8;
+		plan->crashes = 12;
+		plan->cancels = 0;
 		plan->policy.batch_window.us = 0;
 		plan->policy.call_rate = 50;
 	} else if (plan->mutant == MUTANT_WHOLE_RATE) {
