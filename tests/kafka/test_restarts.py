@@ -180,6 +180,30 @@ def test_a_drain_ends_what_was_sent_before_it_commits(pipeline):
     assert total_committed(pipeline) == 1
 
 
+@BOTH
+def test_a_broker_that_says_nothing_more_does_not_hold_up_the_end(pipeline):
+    worker = pipeline.worker(drain={"timeout": "1s"}).start()
+    send(pipeline, [command("c", "a", commandId="before")])
+    pipeline.replies.replies(1)
+    pipeline.graph.set_rules({"delay_ms": 500})
+    send(pipeline, [command("c", "b", commandId="amid")])
+    in_the_middle(pipeline, 2)
+    pipeline.broker.process.signal(signal.SIGSTOP)
+    try:
+        worker.signal(signal.SIGTERM)
+        assert worker.wait(40) == os.EX_TEMPFAIL
+    finally:
+        pipeline.broker.process.signal(signal.SIGCONT)
+    worker.start()
+    wait_until(
+        lambda: pipeline.replies.poll() is not None
+        and any(reply["commandId"] == "amid" for reply in pipeline.replies.json()),
+        60,
+        "the reply to the command that was on its way",
+    )
+    assert len(pipeline.graph.effects()) - (pipeline.delivery == AT_LEAST_ONCE) <= 2
+
+
 def test_a_second_signal_changes_nothing(pipeline):
     pipeline.graph.set_rules({"delay_ms": 1000})
     worker = pipeline.worker().start()

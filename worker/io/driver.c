@@ -428,9 +428,12 @@ static void on_drain_settled(void *owner)
 		close_parts(d);
 }
 
+/* A commit that the broker does not answer must not hold up the end. */
 static void settle_and_close(struct driver *d)
 {
 	d->state = DRIVER_FLUSHING;
+	uv_timer_start(&d->deadline, on_deadline,
+	               (uint64_t)duration_to_ms(d->options.delivery.leave_deadline), 0);
 	delivery_settle(d->delivery, false, on_drain_settled, d);
 }
 
@@ -449,6 +452,11 @@ static void on_deadline(uv_timer_t *timer)
 	struct driver *d = timer->data;
 
 	if (d->state == DRIVER_FAILING) {
+		close_parts(d);
+	} else if (d->state == DRIVER_FLUSHING) {
+		log_warn(d->log, "driver.commit-timeout", "timeout_ms=%" PRId64,
+		         duration_to_ms(d->options.delivery.leave_deadline));
+		d->end = DRIVER_OUT_OF_TIME;
 		close_parts(d);
 	} else if (d->state == DRIVER_DRAINING) {
 		log_warn(d->log, "driver.drain-timeout", "timeout_ms=%" PRId64,
