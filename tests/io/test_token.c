@@ -1,13 +1,13 @@
 /* The token provider against a scripted login service, under a clock that the test moves. */
 #include "lib/hostile_server.h"
 #include "worker/io/token.h"
-#include "worker/io/token_grant.h"
 
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -333,6 +333,91 @@ static void tells_all_who_wait_of_a_failure_and_pauses(void **state)
 	world_close(&w);
 }
 
+static void a_person_is_called_in_the_log_by_code_and_hint(void **state)
+{
+	struct hostile_step steps[] = { { .text = REFUSAL }, { .text = GRANT_A } };
+	struct buffer why;
+	struct world w;
+
+	(void)state;
+	world_open(&w, steps, 2);
+	buffer_init(&why, 512);
+	assert_true(token_is_well(w.token, &why));
+	ask(&w);
+	assert_false(token_was_granted(w.token));
+	assert_false(token_is_well(w.token, &why));
+	assert_string_equal(why.data, "no access token for Graph: the login service answered with "
+	                              "status 401 error=invalid_client code=AADSTS7000215");
+	assert_int_equal(w.metrics.values[METRIC_tokens_missing], 1);
+	fflush(w.log.file);
+	assert_non_null(strstr(w.log_text, "error token.refused"));
+	assert_non_null(strstr(w.log_text, "use its value, not its id"));
+	elapse(&w, 9 * SECOND);
+	ask(&w);
+	assert_int_equal(w.fetches, 1);
+	assert_int_equal(w.recovered, 0);
+	elapse(&w, 4 * SECOND);
+	assert_string_equal(ask(&w).bearer, "Bearer aaa");
+	while (w.recovered == 0)
+		uv_run(&w.loop, UV_RUN_ONCE);
+	assert_true(token_was_granted(w.token));
+	assert_true(token_is_well(w.token, &why));
+	assert_int_equal(w.metrics.values[METRIC_tokens_missing], 0);
+	buffer_close(&why);
+	world_close(&w);
+}
+
+static void write_secret(const char *path, const char *text)
+{
+	FILE *file = fopen(path, "we");
+
+	assert_non_null(file);
+	fputs(text, file);
+	assert_int_equal(fclose(file), 0);
+}
+
+/* The clock of the test stands still: it is not the pause that ends. */
+static void a_secret_that_changes_ends_the_pause(void **state)
+{
+	struct hostile_step steps[] = { { .text = REFUSAL }, { .text = GRANT_A } };
+	char path[] = "/tmp/token-XXXXXX";
+	struct credential_options options = { .secret = { .text = "s+cr&t", .file = path } };
+	struct world w;
+
+	(void)state;
+	close(mkstemp(path));
+	write_secret(path, "s+cr&t");
+	world_open_with(&w, steps, 2, &options);
+	ask(&w);
+	assert_int_equal(w.fetches, 1);
+	write_secret(path, "s+cret");
+	run_until_fetched(&w, 2);
+	assert_string_equal(token_peek(w.token), "Bearer aaa");
+	assert_non_null(strstr(w.body, "client_secret=s%2Bcret&"));
+	assert_int_equal(w.recovered, 1);
+	world_close(&w);
+	unlink(path);
+}
+
+static void waits_as_long_as_the_service_asks_for(void **state)
+{
+	struct hostile_step steps[] = {
+		{ .text = "HTTP/1.1 429 No\r\nRetry-After: 30\r\nContent-Length: 2\r\n\r\n{}" },
+		{ .text = GRANT_A }
+	};
+	struct world w;
+
+	(void)state;
+	world_open(&w, steps, 2);
+	ask(&w);
+	elapse(&w, 30 * SECOND - 1);
+	ask(&w);
+	assert_int_equal(w.fetches, 1);
+	elapse(&w, 1);
+	assert_string_equal(ask(&w).bearer, "Bearer aaa");
+	world_close(&w);
+}
+
 static void survives_a_login_service_that_drops_the_connection(void **state)
 {
 	struct hostile_step steps[] = { { .then = HOSTILE_RESET }, { .text = GRANT_A } };
@@ -474,88 +559,6 @@ static void refuses_a_tenant_that_would_leave_its_path(void **state)
 	}
 }
 
-/* Read a token answer and say what came of it: the bearer, or the error. */
-static void expect_grant(const char *body, const char *expected, int64_t lifetime_s)
-{
-	struct token_grant grant = { .bearer = NULL };
-	struct token_refusal refusal;
-	struct err err = { "" };
-	int result = token_grant_parse(200, bytes_of(body), &grant, &refusal, &err);
-
-	if (result < 0) {
-		if (!strstr(err.msg, expected))
-			fail_msg("\"%s\" is not in \"%s\"", expected, err.msg);
-		return;
-	}
-	assert_string_equal(grant.bearer, expected);
-	assert_int_equal(grant.lifetime.us, lifetime_s * SECOND);
-	free(grant.bearer);
-}
-
-static void reads_every_form_of_an_answer(void **state)
-{
-	(void)state;
-	expect_grant("{\"token_type\":\"bearer\",\"expires_in\":\"3599\",\"x\":[{}],"
-	             "\"access_token\":\"e.y-J\"}",
-	             "Bearer e.y-J", 3599);
-	expect_grant("{\"token_type\":\"Bearer\",\"expires_in\":99999999,\"access_token\":\"a\"}",
-	             "Bearer a", 86400);
-	expect_grant("{\"token_type\":\"mac\",\"expires_in\":1,\"access_token\":\"a\"}",
-	             "token_type", 0);
-	expect_grant("{\"token_type\":\"Bearer\",\"expires_in\":1}", "access_token", 0);
-	expect_grant("{\"token_type\":\"Bearer\",\"expires_in\":1,\"access_token\":\"a b\"}",
-	             "plain ASCII", 0);
-	expect_grant(
-	    "{\"token_type\":\"Bearer\",\"expires_in\":1,\"access_token\":\"a\\r\\nX: y\"}",
-	    "plain ASCII", 0);
-	expect_grant("{\"token_type\":\"Bearer\",\"expires_in\":0,\"access_token\":\"a\"}",
-	             "expires_in", 0);
-	expect_grant("{\"token_type\":\"Bearer\",\"expires_in\":-5,\"access_token\":\"a\"}",
-	             "expires_in", 0);
-	expect_grant("{\"token_type\":\"Bearer\",\"expires_in\":\"1h\",\"access_token\":\"a\"}",
-	             "expires_in", 0);
-	expect_grant("{\"token_type\":\"Bearer\",\"access_token\":\"a\"}", "expires_in", 0);
-	expect_grant("[]", "not a JSON object", 0);
-	expect_grant("", "not a JSON object", 0);
-	expect_grant("<html>", "not a JSON object", 0);
-}
-
-static void renews_five_minutes_before_the_end_or_at_half_of_a_short_life(void **state)
-{
-	instant_t asked = { 7 * SECOND };
-	struct token_term hour = token_term(asked, (duration_t){ 60 * MINUTE });
-	struct token_term ten = token_term(asked, (duration_t){ 10 * MINUTE });
-	struct token_term nine = token_term(asked, (duration_t){ 9 * MINUTE });
-
-	(void)state;
-	assert_int_equal(hour.renew_at.us, 7 * SECOND + 55 * MINUTE);
-	assert_int_equal(hour.expires_at.us, 7 * SECOND + 60 * MINUTE);
-	assert_int_equal(ten.renew_at.us, 7 * SECOND + 5 * MINUTE);
-	assert_int_equal(nine.renew_at.us, 7 * SECOND + 9 * MINUTE / 2);
-}
-
-static void expect_pauses(enum token_trouble trouble, const int64_t seconds[static 8])
-{
-	struct random random;
-
-	random_init(&random, 1);
-	for (uint32_t i = 0; i < 8; i++)
-		assert_in_range(token_pause(trouble, i + 1, &random).us, seconds[i] * SECOND,
-		                seconds[i] * SECOND * 5 / 4);
-	assert_in_range(token_pause(trouble, UINT32_MAX, &random).us, seconds[7] * SECOND,
-	                seconds[7] * SECOND * 5 / 4);
-}
-
-static void pauses_grow_and_are_longer_when_a_person_is_needed(void **state)
-{
-	static const int64_t passing[] = { 1, 2, 4, 8, 16, 32, 48, 48 };
-	static const int64_t lasting[] = { 10, 20, 40, 80, 160, 240, 240, 240 };
-
-	(void)state;
-	expect_pauses(TOKEN_TROUBLE_PASSING, passing);
-	expect_pauses(TOKEN_TROUBLE_LASTING, lasting);
-}
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -565,6 +568,9 @@ int main(void)
 		cmocka_unit_test(uses_no_token_past_its_end),
 		cmocka_unit_test(keeps_a_valid_token_when_its_renewal_fails),
 		cmocka_unit_test(tells_all_who_wait_of_a_failure_and_pauses),
+		cmocka_unit_test(a_person_is_called_in_the_log_by_code_and_hint),
+		cmocka_unit_test(a_secret_that_changes_ends_the_pause),
+		cmocka_unit_test(waits_as_long_as_the_service_asks_for),
 		cmocka_unit_test(survives_a_login_service_that_drops_the_connection),
 		cmocka_unit_test(drops_only_the_token_that_was_refused),
 		cmocka_unit_test(pauses_when_new_tokens_are_refused),
@@ -574,9 +580,6 @@ int main(void)
 		cmocka_unit_test(a_token_that_works_ends_the_growth_of_the_pause),
 		cmocka_unit_test(tells_who_waits_when_it_closes),
 		cmocka_unit_test(refuses_a_tenant_that_would_leave_its_path),
-		cmocka_unit_test(reads_every_form_of_an_answer),
-		cmocka_unit_test(renews_five_minutes_before_the_end_or_at_half_of_a_short_life),
-		cmocka_unit_test(pauses_grow_and_are_longer_when_a_person_is_needed),
 	};
 
 	signal(SIGPIPE, SIG_IGN);
