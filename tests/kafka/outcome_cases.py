@@ -115,7 +115,7 @@ IN_TURN = [
 ]
 
 # Graph never sees these requests.
-NO_TOKEN = Case("no access token", "503 of the login service", wait="backoff", gaps=(BACKOFF,))
+NO_TOKEN = Case("no access token", "503 of the login service", wait="until there is a token")
 NOT_SENT = Case("failed before the body was asked for", "connection refused", wait="backoff",
                 gaps=(BACKOFF,))
 
