@@ -127,7 +127,7 @@ struct world {
 	bool is_committing; /* Between the writes of one transaction */
 	int64_t latency_us; /* Requests are accepted by themselves after it; < 0: by hand */
 	int64_t late_us;    /* How late timers go off */
-	unsigned n_cancels; /* Given while marks are not confirmed: each may have made one void */
+	unsigned n_cancels; /* Read while marks are not confirmed: each may have made one void */
 	unsigned steps;
 	struct buffer trace; /* Since the last expect_trace() */
 	uint64_t trace_hash; /* Of all of it */

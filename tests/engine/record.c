@@ -125,6 +125,7 @@ static void feed(struct world *w, const struct world_command *c)
 		                 .n_headers = (c->reply_topic_header ? 1u : 0u) +
 		                              (c->is_redriven ? 1u : 0u) };
 
+	w->n_cancels = w->n_marks > 0 ? w->n_cancels + c->is_cancel : 0;
 	world_happen(w, (struct event){ .type = EVENT_RECORD, .record = &record });
 }
 
@@ -185,7 +186,6 @@ void world_give(struct world *w, struct given g)
 		c->text = g.raw ? strdup(g.raw) : g.cancel ? cancel_json(&g) : command_json(w, &g);
 	}
 	c->is_repeat = g.repeats && !g.is_redriven;
-	w->n_cancels = w->n_marks > 0 ? w->n_cancels + c->is_cancel : 0;
 	if (p->next <= c->offset)
 		p->next = c->offset + 1;
 	feed(w, c);
