@@ -2,6 +2,7 @@
  * every command has its reply, over all workers that
  * had it, and nobody was invited twice. Give a seed as the argument to replay one. */
 #include "engine/expect.h"
+#include "engine/record.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -306,6 +307,10 @@ static void one_step(struct history *h)
 		crash(h);
 	else if (dice < 84)
 		world_position(w, 0, ++h->next_offset[0]);
+	else if (dice < 86)
+		world_happen(
+		    w, (struct event){ .type = EVENT_SIGNED_IN,
+		                       .tenant = (uint32_t)below(h, w->policy.tenants.count) });
 	else
 		world_elapse(w, (int64_t)below(h, chance(h, 10) ? 20000 : 200));
 }
