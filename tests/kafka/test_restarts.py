@@ -3,7 +3,7 @@
 import os
 import signal
 
-from deliveries import AT_LEAST_ONCE, BOTH, only
+from deliveries import AT_LEAST_ONCE, BOTH, EXACTLY_ONCE, only
 from kafka_client import committed
 from process import wait_until
 from simulator import Simulator
@@ -202,6 +202,24 @@ def test_a_broker_that_says_nothing_more_does_not_hold_up_the_end(pipeline):
         "the reply to the command that was on its way",
     )
     assert len(pipeline.graph.effects()) - (pipeline.delivery == AT_LEAST_ONCE) <= 2
+
+
+@only(EXACTLY_ONCE)
+def test_a_drain_that_ends_while_the_group_is_being_joined_anew_ends_the_worker_in_order(pipeline):
+    commands = load(CALLS, EACH)
+    pipeline.graph.set(latency_ms=20, jitter_ms=20)
+    send(pipeline, commands)
+    worker = pipeline.worker(
+        **FAST, drain={"timeout": "1s"}, exactly_once={"commit_deadline": "300ms"}
+    ).start()
+    in_the_middle(pipeline, 60)
+    pipeline.broker.process.signal(signal.SIGSTOP)
+    try:
+        worker.process.wait_for(lambda: "no answer in time" in worker.log(), 20, "breaks the lane")
+        worker.signal(signal.SIGTERM)
+        assert worker.wait(60) == os.EX_TEMPFAIL
+    finally:
+        pipeline.broker.process.signal(signal.SIGCONT)
 
 
 def test_a_second_signal_changes_nothing(pipeline):

@@ -48,6 +48,7 @@ struct driver {
 };
 
 static void check_quiet(struct driver *d);
+static void on_drain_settled(void *owner);
 static void on_deadline(uv_timer_t *timer);
 
 /* Nothing is lost by this: what has no stored reply is read again. */
@@ -61,19 +62,6 @@ static void abort_driver(struct driver *d, const char *id, const char *message)
 	d->state = DRIVER_FAILING;
 	d->end = DRIVER_FAILED;
 	uv_timer_start(&d->deadline, on_deadline, 0, 0);
-}
-
-static void write_trace(const struct driver *d, struct bytes trace)
-{
-	const char *line = trace.data;
-	const char *end = trace.data + trace.size;
-
-	while (line < end) {
-		const char *stop = memchr(line, '\n', (size_t)(end - line));
-
-		log_debug(d->log, "engine", "%.*s", (int)(stop - line), line);
-		line = stop + 1;
-	}
 }
 
 static void perform_post(struct driver *d, const struct effect_post *post)
@@ -146,7 +134,6 @@ static void perform(struct driver *d, const struct effects *f, instant_t now)
 	perform_fetches(d, f);
 	note_quiet(d, f);
 	report_effects(d->log, &d->options.policy, f);
-	write_trace(d, buffer_bytes(&f->trace));
 }
 
 static void feed(struct driver *d, struct event *event)
@@ -320,6 +307,8 @@ static void on_revoke_settled(void *owner)
 	delivery_release(d->delivery);
 	if (d->state == DRIVER_DRAINING)
 		check_quiet(d);
+	else if (d->state == DRIVER_FLUSHING)
+		delivery_settle(d->delivery, false, on_drain_settled, d);
 }
 
 /* With 'lost', the partitions belong to others already. */
@@ -428,13 +417,15 @@ static void on_drain_settled(void *owner)
 		close_parts(d);
 }
 
-/* A commit that the broker does not answer must not hold up the end. */
+/* A commit that the broker does not answer must not hold up the end. One thing is settled at a
+ * time: what is just being given back comes first. */
 static void settle_and_close(struct driver *d)
 {
 	d->state = DRIVER_FLUSHING;
 	uv_timer_start(&d->deadline, on_deadline,
 	               (uint64_t)duration_to_ms(d->options.delivery.leave_deadline), 0);
-	delivery_settle(d->delivery, false, on_drain_settled, d);
+	if (!d->is_releasing)
+		delivery_settle(d->delivery, false, on_drain_settled, d);
 }
 
 /* Go on when everything that was to become quiet is. */

@@ -4,6 +4,7 @@
 #include "worker/base/failpoint.h"
 
 #include <inttypes.h>
+#include <string.h>
 
 static void report_alert(const struct log *log, const struct effect_alert *alert)
 {
@@ -41,10 +42,24 @@ static void report_notice(const struct log *log, const struct policy *policy,
 	}
 }
 
+static void report_trace(const struct log *log, struct bytes trace)
+{
+	const char *line = trace.data;
+	const char *end = trace.data + trace.size;
+
+	while (line < end) {
+		const char *stop = memchr(line, '\n', (size_t)(end - line));
+
+		log_debug(log, "engine", "%.*s", (int)(stop - line), line);
+		line = stop + 1;
+	}
+}
+
 void report_effects(const struct log *log, const struct policy *policy, const struct effects *f)
 {
 	for (size_t i = 0; i < f->n_alerts; i++)
 		report_alert(log, &f->alerts[i]);
 	for (size_t i = 0; i < f->n_notices; i++)
 		report_notice(log, policy, &f->notices[i]);
+	report_trace(log, buffer_bytes(&f->trace));
 }

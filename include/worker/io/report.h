@@ -6,6 +6,7 @@
 #include "worker/core/effects.h"
 #include "worker/core/policy.h"
 
+/* Alerts, notices, and at debug level the engine's trace, a line each. */
 void report_effects(const struct log *log, const struct policy *policy, const struct effects *f);
 
 #endif
