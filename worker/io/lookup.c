@@ -81,6 +81,9 @@ static rd_kafka_resp_err_t find_first(struct lookup *l)
 	return error;
 }
 
+/* This comes first: it asks the broker, and what it answers takes the place of what librdkafka
+ * remembers. A broker that has just started may say that the topic has no partitions, and where the
+ * log begins would be looked for in that for minutes. */
 static rd_kafka_resp_err_t count_partitions(struct lookup *l)
 {
 	rd_kafka_t *rk = kafka_client_handle(l->client);
@@ -109,11 +112,12 @@ static void work(void *arg)
 {
 	struct lookup *l = arg;
 
-	l->error = find_committed(l);
+	if (!l->only_committed)
+		l->error = count_partitions(l);
+	if (l->error == RD_KAFKA_RESP_ERR_NO_ERROR)
+		l->error = find_committed(l);
 	if (l->error == RD_KAFKA_RESP_ERR_NO_ERROR && !l->only_committed)
 		l->error = find_first(l);
-	if (l->error == RD_KAFKA_RESP_ERR_NO_ERROR && !l->only_committed)
-		l->error = count_partitions(l);
 	kafka_client_leave(l->client);
 }
 
