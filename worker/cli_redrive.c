@@ -243,7 +243,7 @@ static int commit_chunk(struct session *s)
 		return EX_OK;
 	positions = calloc((size_t)s->n_places, sizeof(*positions));
 	CHECK(positions);
-	buffer_init(&texts, ((size_t)s->n_places + 1) * 2 * OFFSET_SET_TEXT_MAX);
+	buffer_init(&texts, ((size_t)s->n_places + 1) * OFFSET_SET_TEXT_MAX);
 	s->counts.forgotten = 0;
 	write_places(s, positions, &texts);
 	code =

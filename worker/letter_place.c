@@ -72,12 +72,12 @@ void letter_place_end(struct letter_place *p, int64_t offset)
 	p->is_over = true;
 }
 
-int64_t letter_place_write(const struct letter_place *p, int64_t *ret_offset, struct buffer *text)
+int64_t letter_place_write(struct letter_place *p, int64_t *ret_offset, struct buffer *text)
 {
-	size_t begin = text->size;
 	struct offset_set all;
-	int64_t forgotten = 0;
+	int64_t forgotten;
 
+	p->forgotten += offset_set_coarsen(&p->done);
 	offset_set_init(&all);
 	for (size_t i = 0; i < p->done.n; i++)
 		add(&all, p->done.ranges[i].from, p->done.ranges[i].to);
@@ -89,10 +89,8 @@ int64_t letter_place_write(const struct letter_place *p, int64_t *ret_offset, st
 		if (r->to > p->next)
 			add(&all, r->from > p->next ? r->from : p->next, r->to);
 	}
-	while (!offset_set_encode(&all, text)) {
-		forgotten += offset_set_coarsen(&all);
-		buffer_truncate(text, begin);
-	}
+	forgotten = p->forgotten + offset_set_coarsen(&all);
+	CHECK(offset_set_encode(&all, text));
 	*ret_offset = all.ranges[0].to;
 	offset_set_close(&all);
 	return forgotten;

@@ -11,6 +11,7 @@
 struct letter_place {
 	struct offset_set before; /* Done when this run began */
 	struct offset_set done;   /* Done of what was read */
+	int64_t forgotten;        /* Left out, and joined with what is done for want of room */
 	int64_t start;            /* Where reading begins */
 	int64_t next;             /* Behind what was read */
 	int64_t high;             /* Where the partition ended when this run began */
@@ -41,7 +42,8 @@ void letter_place_note(struct letter_place *p, int64_t offset, bool is_done);
 void letter_place_end(struct letter_place *p, int64_t offset);
 
 /* What is to be committed: an offset, and a text that is appended. Returns how many offsets were
- * left out and do not fit into the text: they count as done. */
-int64_t letter_place_write(const struct letter_place *p, int64_t *ret_offset, struct buffer *text);
+ * left out and do not fit into the text: they count as done. Forgets what can never fit again, so
+ * that the next time costs no more. */
+int64_t letter_place_write(struct letter_place *p, int64_t *ret_offset, struct buffer *text);
 
 #endif

@@ -6,6 +6,7 @@
 #include <stdarg.h>
 #include <stdint.h>
 #include <string.h>
+#include <time.h>
 
 #include <cmocka.h>
 
@@ -152,6 +153,55 @@ static void what_cannot_be_right_is_said_unless_all_is_read(void **state)
 	letter_place_close(&p);
 }
 
+/* Every second letter of a long topic is put back, and 'commits' times it is written how far that
+ * is: after equal stretches, the last time at the end. Returns what was forgotten. */
+static int64_t put_every_second_back(struct letter_place *p, int64_t letters, int64_t commits)
+{
+	int64_t committed, forgotten = 0;
+	struct buffer text;
+
+	buffer_init(&text, ROOM);
+	for (int64_t offset = 0; offset < letters; offset++) {
+		letter_place_note(p, offset, offset % 2 == 1);
+		if ((offset + 1) % (letters / commits) != 0)
+			continue;
+		buffer_clear(&text);
+		forgotten = letter_place_write(p, &committed, &text);
+	}
+	/* All but the newest: one digit for each distance and each length. */
+	assert_in_range(text.size, OFFSET_SET_TEXT_MAX - 4, OFFSET_SET_TEXT_MAX);
+	assert_int_equal(committed, letters - 2 * 999);
+	buffer_close(&text);
+	return forgotten;
+}
+
+static void what_is_forgotten_does_not_depend_on_how_often_it_is_committed(void **state)
+{
+	struct letter_place once = open_place(-1, "", false), often = open_place(-1, "", false);
+
+	(void)state;
+	assert_int_equal(put_every_second_back(&once, 6000, 1), 3000 - 999);
+	assert_int_equal(put_every_second_back(&often, 6000, 100), 3000 - 999);
+	letter_place_close(&once);
+	letter_place_close(&often);
+}
+
+/* It takes milliseconds of the processor's time, and minutes when each range that is joined costs a
+ * look at all. */
+static void a_commit_takes_no_longer_the_more_is_left_out(void **state)
+{
+	struct letter_place rare = open_place(-1, "", false), often = open_place(-1, "", false);
+	clock_t begin = clock();
+
+	(void)state;
+	put_every_second_back(&rare, 80000, 1);
+	put_every_second_back(&often, 80000, 80);
+	assert_true(often.done.n <= OFFSET_SET_TEXT_MAX / 4 + 1);
+	assert_true(clock() - begin < 2 * CLOCKS_PER_SEC);
+	letter_place_close(&rare);
+	letter_place_close(&often);
+}
+
 static void an_empty_partition_is_over_at_once(void **state)
 {
 	struct letter_place p = open_place(10, "1:", false);
@@ -172,6 +222,8 @@ int main(void)
 		cmocka_unit_test(the_beginning_forgets_nothing),
 		cmocka_unit_test(retention_moves_the_start),
 		cmocka_unit_test(what_cannot_be_right_is_said_unless_all_is_read),
+		cmocka_unit_test(what_is_forgotten_does_not_depend_on_how_often_it_is_committed),
+		cmocka_unit_test(a_commit_takes_no_longer_the_more_is_left_out),
 		cmocka_unit_test(an_empty_partition_is_over_at_once),
 	};
 

@@ -154,22 +154,72 @@ static void what_is_too_long_is_coarsened_from_the_front(void **state)
 {
 	struct offset_set s = set_of(10, 0, NULL);
 	struct buffer text;
-	int64_t gaps = 0;
+	int64_t gaps;
 
 	(void)state;
 	for (int64_t i = 0; i < 2000; i++)
 		assert_true(offset_set_add(&s, 12 + 2 * i, 13 + 2 * i));
 	buffer_init(&text, ROOM);
-	while (!offset_set_encode(&s, &text)) {
-		gaps += offset_set_coarsen(&s);
-		buffer_clear(&text);
-	}
+	assert_false(offset_set_encode(&s, &text));
+	buffer_clear(&text);
+	gaps = offset_set_coarsen(&s);
+	assert_true(offset_set_encode(&s, &text));
 	assert_in_range(text.size, OFFSET_SET_TEXT_MAX - 4, OFFSET_SET_TEXT_MAX);
 	assert_int_equal(s.ranges[0].from, 0);
 	assert_int_equal(s.ranges[0].to, 9 + 2 * gaps);
 	assert_int_equal(s.ranges[s.n - 1].to, 13 + 2 * 1999);
 	buffer_close(&text);
 	offset_set_close(&s);
+}
+
+/* 1500 ranges whose distances and lengths have about as many digits as 'unit'. */
+static struct offset_set many_ranges(int64_t unit)
+{
+	struct offset_set s = set_of(10, 0, NULL);
+	int64_t at = 10;
+
+	for (int64_t i = 0; i < 1500; i++) {
+		int64_t from = at + unit * (i % 13) + 1;
+
+		at = from + unit * (i % 7 + 1);
+		assert_true(offset_set_add(&s, from, at));
+	}
+	return s;
+}
+
+static bool is_short_enough(const struct offset_set *s)
+{
+	struct buffer text;
+	bool result;
+
+	buffer_init(&text, ROOM);
+	result = offset_set_encode(s, &text);
+	buffer_close(&text);
+	return result;
+}
+
+static void no_more_is_joined_than_must_be(void **state)
+{
+	(void)state;
+	for (int64_t unit = 1; unit < 1000000; unit = 3 * unit + 1) {
+		struct offset_set all = many_ranges(unit), s = many_ranges(unit);
+		struct offset_set one_more;
+		size_t joined;
+
+		assert_true(offset_set_coarsen(&s) > 0);
+		assert_true(is_short_enough(&s));
+		joined = all.n - s.n;
+		assert_int_equal(s.ranges[0].to, all.ranges[joined].to);
+		one_more = set_of(all.ranges[joined - 1].to, 0, NULL);
+		for (size_t i = joined; i < all.n; i++)
+			assert_true(
+			    offset_set_add(&one_more, all.ranges[i].from, all.ranges[i].to));
+		assert_false(is_short_enough(&one_more));
+		assert_int_equal(offset_set_coarsen(&s), 0);
+		offset_set_close(&one_more);
+		offset_set_close(&all);
+		offset_set_close(&s);
+	}
 }
 
 static void says_when_there_is_no_memory(void **state)
@@ -195,6 +245,7 @@ int main(void)
 		cmocka_unit_test(nothing_before_the_first_range_is_possible_too),
 		cmocka_unit_test(other_texts_are_refused),
 		cmocka_unit_test(what_is_too_long_is_coarsened_from_the_front),
+		cmocka_unit_test(no_more_is_joined_than_must_be),
 		cmocka_unit_test(says_when_there_is_no_memory),
 	};
 

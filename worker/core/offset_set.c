@@ -76,16 +76,36 @@ bool offset_set_encode(const struct offset_set *s, struct buffer *text)
 	return buffer_ok(text) && text->size - before <= OFFSET_SET_TEXT_MAX;
 }
 
+static size_t count_digits(int64_t number)
+{
+	size_t n = 1;
+
+	for (; number >= 10; number /= 10)
+		n++;
+	return n;
+}
+
+/* How long a range is written, with the comma before it. */
+static size_t text_size(const struct offset_range *r)
+{
+	return count_digits(r->from - r[-1].to) + count_digits(r->to - r->from) + strlen(",+");
+}
+
 int64_t offset_set_coarsen(struct offset_set *s)
 {
-	int64_t gap;
+	size_t room = OFFSET_SET_TEXT_MAX - strlen(VERSION) + strlen(",");
+	size_t first = s->n - 1;
+	int64_t gaps = 0;
 
-	CHECK(s->n > 1);
-	gap = s->ranges[1].from - s->ranges[0].to;
-	s->ranges[1].from = s->ranges[0].from;
-	s->n--;
-	memmove(s->ranges, s->ranges + 1, s->n * sizeof(*s->ranges));
-	return gap;
+	CHECK(s->n > 0);
+	for (; first > 0 && text_size(&s->ranges[first]) <= room; first--)
+		room -= text_size(&s->ranges[first]);
+	for (size_t i = 1; i <= first; i++)
+		gaps += s->ranges[i].from - s->ranges[i - 1].to;
+	s->ranges[first].from = s->ranges[0].from;
+	s->n -= first;
+	memmove(s->ranges, s->ranges + first, s->n * sizeof(*s->ranges));
+	return gaps;
 }
 
 /* A number above 0, which ends at 'end' or at the text's. */

@@ -36,8 +36,8 @@ bool offset_set_add(struct offset_set *s, int64_t from, int64_t to) MUST_CHECK;
  * the text is too long. */
 bool offset_set_encode(const struct offset_set *s, struct buffer *text) MUST_CHECK;
 
-/* Join the first two ranges: what lies between them is in the set from now on. Returns how many
- * offsets that are. */
+/* Join as many of the first ranges as the text is too long for: what lies between them is in the
+ * set from now on. Returns how many offsets that are. */
 int64_t offset_set_coarsen(struct offset_set *s);
 
 /* Read a text that was committed with 'base' into an initialised, empty set: all before 'base', and
