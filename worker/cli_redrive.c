@@ -2,9 +2,12 @@
  *
  * The dead-letter topic is read once, partition by partition as it comes. What is wanted goes back
  * in transactions of CHUNK letters, each of which also commits how far every partition is: a run
- * that is killed, or started again, puts nothing back a second time. */
+ * that is killed, or started again, puts nothing back a second time. Workers read nothing behind an
+ * open transaction, and brokers abort one that lasts: it is committed in time, whether CHUNK
+ * letters were found or not. */
 #include "worker/cli_redrive.h"
 
+#include "worker/io/clock.h"
 #include "worker/io/letters.h"
 #include "worker/io/reposter.h"
 #include "worker/letter_place.h"
@@ -17,6 +20,9 @@
 /* Letters, and bytes of them, in one transaction. */
 #define CHUNK       500
 #define CHUNK_BYTES (8 * 1024 * 1024)
+
+/* How long one is open while letters are read. */
+#define CHUNK_TIME duration_ms(1000)
 
 /* So many letters are read between two lines of progress. */
 #define PROGRESS 10000
@@ -44,6 +50,7 @@ struct session {
 	int32_t n_open;            /* Places that are not over */
 	int32_t target_partitions; /* Of the command topic */
 	int64_t chunk, chunk_bytes;
+	instant_t chunk_ends; /* When it is to be committed; never while nothing is put */
 	struct counts counts;
 };
 
@@ -77,7 +84,7 @@ static int reposter_code(enum reposter_result result, const struct err *err)
 
 static int letters_code(enum letters_result result, const struct err *err)
 {
-	if (result == LETTERS_RECORD || result == LETTERS_END)
+	if (result != LETTERS_UNREACHABLE && result != LETTERS_REFUSED)
 		return EX_OK;
 	return refuse(result == LETTERS_REFUSED ? EX_NOPERM : EX_UNAVAILABLE, "%s", err->msg);
 }
@@ -251,6 +258,7 @@ static int commit_chunk(struct session *s)
 	buffer_close(&texts);
 	free(positions);
 	s->chunk = s->chunk_bytes = 0;
+	s->chunk_ends = INSTANT_NEVER;
 	show_progress(s);
 	return code;
 }
@@ -279,6 +287,7 @@ static int put(struct session *s, const struct letter *letter)
 	int code;
 
 	CHECK(headers);
+	s->chunk_ends = instant_min(s->chunk_ends, instant_add(clock_now(), CHUNK_TIME));
 	to.n_headers = 0;
 	for (size_t i = 0; i < from->n_headers; i++) {
 		struct bytes name = from->headers[i].name;
@@ -380,10 +389,16 @@ static int read_all(struct session *s)
 		enum letters_result result;
 		struct record record;
 
-		result = letters_next(s->letters, &record, &err);
+		if (!instant_before(clock_now(), s->chunk_ends)) {
+			code = commit_chunk(s);
+			continue;
+		}
+		result = letters_next(s->letters, s->chunk_ends, &record, &err);
 		code = letters_code(result, &err);
 		if (code != EX_OK)
 			break;
+		if (result == LETTERS_DUE)
+			continue;
 		if (result == LETTERS_END || record.offset >= s->places[record.partition].high)
 			end_place(s, record.partition, record.offset);
 		else if (!s->places[record.partition].is_over)
@@ -411,7 +426,9 @@ static void print_summary(const struct session *s)
 
 int cli_redrive(const struct cli_arguments *arguments, const struct config *config)
 {
-	struct session s = { .arguments = &arguments->redrive, .config = config };
+	struct session s = { .arguments = &arguments->redrive,
+		             .config = config,
+		             .chunk_ends = INSTANT_NEVER };
 	int code = open_session(&s);
 
 	if (code == EX_OK)

@@ -217,6 +217,33 @@ def test_a_run_that_is_killed_leaves_nothing_half_done(redrive):
     assert sorted(redrive.back(count)) == sorted(f"c-{number}" for number in range(count))
 
 
+def test_what_was_put_back_does_not_wait_for_letters_that_come_slowly(pipeline, redrive):
+    """A broker answers at once with the first letter, which is large; each of the rest, which are
+    small, takes it all of its time. Only a commit before the second one says "1 read"."""
+    slow = {"fetch.min.bytes": 2000, "fetch.wait.max.ms": 25000, "max.partition.fetch.bytes": 1}
+    redrive.worker = pipeline.worker(
+        kafka={name: str(value) for name, value in slow.items()},
+        commands={"dead_letter_failed": True},
+    )
+    large = json.dumps(command("call", "u-0", commandId="c-0", clientContext="x" * 4000)).encode()
+    redrive.letter("call", 0, value=large)
+    redrive.flush()
+    for number in (1, 2):
+        redrive.letter("another", number)
+        redrive.flush()
+    line = [binaries() / "invite-worker", "redrive", "-c", redrive.worker.config_path]
+    with subprocess.Popen([*line, "--call", "call"], env=redrive.env, stdout=subprocess.DEVNULL,
+                          stderr=subprocess.PIPE, text=True) as process:
+        try:
+            assert process.stderr.readline() == "invite-worker: 1 read, 1 put back\n"
+            assert redrive.commands.wait_for(1)[0].value() == large
+            assert process.poll() is None
+        finally:
+            process.kill()
+    redrive.worker = pipeline.worker(commands={"dead_letter_failed": True})
+    assert redrive.go()[0] == 2
+
+
 def test_many_gaps_are_forgotten_from_the_oldest_on_and_it_says_so(redrive):
     redrive.letters(["refused", "throttled"] * 3000)
     put, done = redrive.go("--reason", "throttled")

@@ -127,9 +127,10 @@ static bool is_refusal(rd_kafka_resp_err_t error)
 	       error == RD_KAFKA_RESP_ERR__UNKNOWN_PARTITION;
 }
 
-enum letters_result letters_next(struct letters *l, struct record *ret, struct err *err)
+enum letters_result letters_next(struct letters *l, instant_t due, struct record *ret,
+                                 struct err *err)
 {
-	instant_t end = instant_add(clock_now(), LETTERS_TIMEOUT);
+	instant_t end = instant_min(instant_add(clock_now(), LETTERS_TIMEOUT), due);
 
 	do {
 		rd_kafka_message_t *m;
@@ -151,6 +152,8 @@ enum letters_result letters_next(struct letters *l, struct record *ret, struct e
 			return LETTERS_REFUSED;
 		}
 	} while (instant_before(clock_now(), end));
+	if (!instant_before(end, due))
+		return LETTERS_DUE;
 	err_set(err, "reading %s: nothing came for %d s%s%s", l->topic,
 	        (int)(duration_to_ms(LETTERS_TIMEOUT) / 1000), *l->last_error ? ": " : "",
 	        l->last_error);

@@ -1,7 +1,7 @@
 /* A topic read from given offsets to its present end, by a tool that is no member of a group. Only
  * committed records are seen.
  *
- * Every call blocks until the brokers have answered or LETTERS_TIMEOUT is over. */
+ * A call blocks until the brokers have answered, at most for LETTERS_TIMEOUT. */
 #ifndef WORKER_IO_LETTERS_H
 #define WORKER_IO_LETTERS_H
 
@@ -16,6 +16,7 @@ struct letters;
 enum letters_result {
 	LETTERS_RECORD,
 	LETTERS_END,         /* A partition has nothing more at present */
+	LETTERS_DUE,         /* Nothing has come yet, and the caller has something else to do */
 	LETTERS_UNREACHABLE, /* No broker has answered as it must */
 	LETTERS_REFUSED      /* The brokers do not allow it */
 };
@@ -30,8 +31,10 @@ enum letters_result letters_begin(struct letters *l, const int64_t *starts, int3
                                   struct err *err) MUST_CHECK;
 
 /* The next record, valid until the next call; or the end of a partition, of which '*ret' then says
- * 'partition' and 'offset', where the next record would stand. */
-enum letters_result letters_next(struct letters *l, struct record *ret, struct err *err) MUST_CHECK;
+ * 'partition' and 'offset', where the next record would stand. Waits until 'due' and little longer;
+ * INSTANT_NEVER: as long as it may. */
+enum letters_result letters_next(struct letters *l, instant_t due, struct record *ret,
+                                 struct err *err) MUST_CHECK;
 
 /* Take no more of a partition. */
 void letters_leave(struct letters *l, int32_t partition);
