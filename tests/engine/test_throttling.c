@@ -209,15 +209,63 @@ static void answers_to_requests_from_before_the_hold_do_not_prolong_it(void **st
 	assert_int_equal(posts_after(w, 1), 10);
 }
 
+static void a_hold_of_the_application_is_probed_however_long_graph_asks_for(void **state)
+{
+	struct world *w = *state;
+
+	throttle_calls(w, 3, "3600");
+	for (int64_t i = 0; i < 3; i++)
+		expect_error(w, i, "throttled");
+	send(w, 3, "call-x", "bob");
+	assert_int_equal(posts_after(w, 149999), 3);
+	expect_no_reply(w, 3);
+	assert_int_equal(posts_after(w, 1), 4);
+	world_accept(w);
+	expect_status(w, 3, "accepted");
+	world_finish(w);
+	expect_all_done(w);
+}
+
 static void what_the_application_may_not_send_within_max_hold_fails_at_once(void **state)
 {
+	static const struct answer throttled = { .progress = ANSWER_COMPLETE,
+		                                 .http_status = 429,
+		                                 .retry_after = "400" };
 	struct world *w = *state;
 
 	throttle_calls(w, 3, "400");
 	send(w, 3, "call-x", "bob");
-	for (int64_t i = 0; i < 4; i++)
-		expect_error(w, i, "throttled");
-	assert_int_equal(w->n_posts, 3);
+	assert_int_equal(posts_after(w, 150001), 4);
+	for (int64_t i = 4; i < 7; i++) {
+		send(w, i, ((const char *[]){ "call-4", "call-5", "call-6" })[i - 4], "ann");
+		world_answer_post(w, &w->posts[i], throttled);
+	}
+	world_answer(w, 429, "1", NULL);
+	expect_no_reply(w, 3);
+	world_elapse(w, 1000);
+	expect_error(w, 3, "throttled");
+	assert_int_equal(w->n_posts, 7);
+	world_finish(w);
+	expect_all_done(w);
+}
+
+static void a_call_that_is_idle_is_not_kept_for_a_retry_after_beyond_max_hold(void **state)
+{
+	struct world *w = *state;
+
+	send(w, 0, "call-a", "ann");
+	world_answer(w, 429, "31536000", NULL);
+	expect_error(w, 0, "throttled");
+	world_elapse(w, 299999);
+	send(w, 1, "call-a", "bob");
+	expect_error(w, 1, "throttled");
+	assert_int_equal(w->n_posts, 1);
+	assert_int_equal(w->metrics.values[METRIC_calls_active], 1);
+	world_elapse(w, 1);
+	assert_int_equal(w->metrics.values[METRIC_calls_active], 0);
+	send(w, 2, "call-a", "carl");
+	world_accept(w);
+	expect_status(w, 2, "accepted");
 	world_finish(w);
 	expect_all_done(w);
 }
@@ -229,11 +277,12 @@ static void an_answer_to_an_older_request_does_not_lift_the_hold(void **state)
 	for (int64_t i = 0; i < 4; i++)
 		send(w, i, ((const char *[]){ "a", "b", "c", "d" })[i], "ann");
 	for (unsigned i = 0; i < 3; i++)
-		world_answer(w, 429, "400", NULL);
+		world_answer(w, 429, "10", NULL);
 	world_accept(w);
 	send(w, 4, "e", "bob");
 	expect_status(w, 3, "accepted");
-	expect_error(w, 4, "throttled");
+	assert_int_equal(posts_after(w, 9999), 4);
+	assert_int_equal(posts_after(w, 1), 8);
 }
 
 static void a_command_expires_while_the_application_is_held(void **state)
@@ -382,7 +431,9 @@ int main(void)
 		WORLD_TEST(
 		    three_throttled_calls_hold_nothing_else_on_a_day_when_many_are_throttled),
 		WORLD_TEST(answers_to_requests_from_before_the_hold_do_not_prolong_it),
+		WORLD_TEST(a_hold_of_the_application_is_probed_however_long_graph_asks_for),
 		WORLD_TEST(what_the_application_may_not_send_within_max_hold_fails_at_once),
+		WORLD_TEST(a_call_that_is_idle_is_not_kept_for_a_retry_after_beyond_max_hold),
 		WORLD_TEST(an_answer_to_an_older_request_does_not_lift_the_hold),
 		WORLD_TEST(a_command_expires_while_the_application_is_held),
 		WORLD_TEST(all_tries_of_a_command_share_one_budget),

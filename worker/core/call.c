@@ -218,6 +218,7 @@ void call_hold(struct engine *e, struct call *call, instant_t until, enum reason
 {
 	call->hold_until = instant_max(call->hold_until, until);
 	call->hold_reason = reason;
+	call->held_at = e->now;
 	if (instant_is_never(call->held_since))
 		call->held_since = e->now;
 }
@@ -342,9 +343,15 @@ static instant_t ready_at(struct engine *e, const struct call *call, enum wait *
 	return at;
 }
 
+/* Until when an idle call is kept for the sake of its hold. A Retry-After may name any time. */
+static instant_t kept_until(const struct engine *e, const struct call *call)
+{
+	return instant_min(call->hold_until, instant_add(call->held_at, e->policy->max_hold));
+}
+
 static void rest(struct engine *e, struct call *call)
 {
-	instant_t full = instant_max(limiter_full_at(&call->limiter, e->now), call->hold_until);
+	instant_t full = instant_max(limiter_full_at(&call->limiter, e->now), kept_until(e, call));
 
 	full = instant_max(full, call->over_until);
 	call->state = CALL_IDLE;

@@ -136,6 +136,14 @@ static void on_accepted(struct answered *a)
 		follow(a);
 }
 
+/* That a row of throttled calls is the application's is a guess: how long Graph wants those calls
+ * to wait is not believed for all others without a probe. What waits is tried once more before it
+ * would be held for too long. */
+static instant_t longest_guess(const struct engine *e)
+{
+	return instant_add(e->now, (duration_t){ e->policy->max_hold.us / 2 });
+}
+
 static void on_throttled(struct answered *a)
 {
 	struct engine *e = a->e;
@@ -148,7 +156,8 @@ static void on_throttled(struct answered *a)
 	a->call->failures++;
 	call_hold(e, a->call, until, REASON_THROTTLED);
 	if (!is_from_before_hold(a) && throttle_hit(&a->application->throttle, a->call->alarm_id))
-		application_hold(e, a->application, until, REASON_THROTTLED);
+		application_hold(e, a->application, instant_min(until, longest_guess(e)),
+		                 REASON_THROTTLED);
 	retry(a);
 }
 

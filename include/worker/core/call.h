@@ -50,6 +50,7 @@ struct call {
 	bool look_at_roster;     /* The operations have been read */
 	instant_t hold_until;    /* Nothing is sent before it */
 	instant_t held_since;    /* Begin of an unbroken row of holds; NEVER: none */
+	instant_t held_at;       /* When it was last told to wait */
 	enum reason hold_reason; /* What its commands fail with when it lasts too long */
 	unsigned failures;       /* In that row; steers the backoff */
 	instant_t armed;         /* As the shell knows it; NEVER: cleared */
