@@ -9,6 +9,12 @@
 
 #include <cmocka.h>
 
+/* Room for all that a test notes. */
+static void init(struct invited *v, size_t offsets)
+{
+	invited_init(v, &(struct invited_bounds){ .offsets = offsets, .entries = 1000 });
+}
+
 /* A command for the call with one user, and a context unless that is NULL. */
 static struct command *command_of(const char *call, const char *who, const char *context)
 {
@@ -60,7 +66,7 @@ static void all_commands_that_ask_for_the_same_are_found(void **state)
 	struct invited v;
 
 	(void)state;
-	invited_init(&v, 100);
+	init(&v, 100);
 	note(&v, "a", "ann", NULL, 0, 0);
 	note(&v, "a", "bob", "ann", 1, 0);
 	note(&v, "b", "ann", NULL, 2, 0);
@@ -79,7 +85,7 @@ static void a_context_is_found_for_its_call_only(void **state)
 	size_t at = 0;
 
 	(void)state;
-	invited_init(&v, 100);
+	init(&v, 100);
 	note(&v, "a", "mine", NULL, 0, 0);
 	note(&v, "b", "ann", "mine", 1, 0);
 	note(&v, "a", "bob", "mine", 2, 0);
@@ -96,7 +102,7 @@ static void what_lies_far_behind_the_frontier_is_forgotten(void **state)
 	struct invited v;
 
 	(void)state;
-	invited_init(&v, 10);
+	init(&v, 10);
 	note(&v, "a", "ann", NULL, 0, 0);
 	note(&v, "a", "ann", NULL, 5, 0);
 	note(&v, "a", "bob", NULL, 500, 10);
@@ -114,10 +120,42 @@ static void memory_is_bounded_by_the_limit(void **state)
 	struct invited v;
 
 	(void)state;
-	invited_init(&v, 10);
+	init(&v, 10);
 	for (int64_t i = 0; i < 10000; i++)
 		note(&v, "a", "ann", NULL, i, i);
 	assert_in_range(v.capacity, 1, 64);
+	assert_true(invited_is_complete(&v, 9999));
+	invited_close(&v);
+}
+
+static void memory_is_bounded_when_an_offset_stands(void **state)
+{
+	struct invited v;
+
+	(void)state;
+	invited_init(&v, &(struct invited_bounds){ .offsets = 10, .entries = 16 });
+	for (int64_t i = 0; i < 10000; i++)
+		note(&v, "a", "ann", NULL, i, 0);
+	assert_in_range(v.capacity, 1, 64);
+	expect_offsets(&v, "a", "ann",
+	               (const int64_t[]){ 9984, 9985, 9986, 9987, 9988, 9989, 9990, 9991, 9992,
+	                                  9993, 9994, 9995, 9996, 9997, 9998, 9999, -1 });
+	invited_close(&v);
+}
+
+static void what_did_not_fit_is_missed_until_it_would_be_old(void **state)
+{
+	struct invited v;
+
+	(void)state;
+	invited_init(&v, &(struct invited_bounds){ .offsets = 10, .entries = 3 });
+	for (int64_t i = 0; i < 3; i++)
+		note(&v, "a", "ann", NULL, i, 0);
+	assert_true(invited_is_complete(&v, 0));
+	note(&v, "a", "bob", "mine", 3, 0);
+	assert_false(invited_is_complete(&v, 0));
+	assert_false(invited_is_complete(&v, 11));
+	assert_true(invited_is_complete(&v, 12));
 	invited_close(&v);
 }
 
@@ -127,7 +165,7 @@ static void running_out_of_memory_is_said(void **state)
 	struct invited v;
 
 	(void)state;
-	invited_init(&v, 10);
+	init(&v, 10);
 	failing_memory_set(0);
 	assert_false(invited_note(&v, command, 0, 0));
 	failing_memory_set(-1);
@@ -143,6 +181,8 @@ int main(void)
 		cmocka_unit_test(a_context_is_found_for_its_call_only),
 		cmocka_unit_test(what_lies_far_behind_the_frontier_is_forgotten),
 		cmocka_unit_test(memory_is_bounded_by_the_limit),
+		cmocka_unit_test(memory_is_bounded_when_an_offset_stands),
+		cmocka_unit_test(what_did_not_fit_is_missed_until_it_would_be_old),
 		cmocka_unit_test(running_out_of_memory_is_said),
 	};
 

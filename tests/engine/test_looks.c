@@ -179,6 +179,78 @@ static void who_is_invited_again_behind_the_doubt_is_still_proved_by_the_roster(
 	expect_all_done(w);
 }
 
+/* Room for what 16 commands with one participant ask for. */
+static void remember_little(struct world *w)
+{
+	struct policy policy = world_policy();
+
+	policy.batch_window = duration_ms(0);
+	policy.history = 1;
+	policy.offsets_per_partition = 1;
+	policy.look_at_operations = false;
+	world_reopen(w, policy);
+}
+
+/* Commands for other calls pass the one in doubt. */
+static void pass_doubt(struct world *w, int64_t n)
+{
+	give_doubt(w, "ann", true);
+	for (int64_t i = 1; i <= n; i++) {
+		world_command(w, i, "call-b", "bob");
+		world_accept(w);
+	}
+	world_elapse(w, SETTLE_MS);
+}
+
+static void the_roster_proves_something_while_all_that_was_asked_for_is_known(void **state)
+{
+	struct world *w = *state;
+
+	remember_little(w);
+	pass_doubt(w, 15);
+	expect_status(w, 0, "reconciled");
+	expect_evidence(w, 0, "roster");
+	world_finish(w);
+	expect_all_done(w);
+}
+
+static void the_roster_proves_nothing_when_too_much_has_passed_the_doubt(void **state)
+{
+	struct world *w = *state;
+
+	remember_little(w);
+	pass_doubt(w, 16);
+	expect_status(w, 0, "unknown");
+	world_command(w, 17, "call-c", "carl");
+	world_accept(w);
+	world_command(w, 18, "call-c", "dora");
+	world_break_after_effect(w);
+	world_finish(w);
+	expect_status(w, 18, "reconciled");
+	expect_all_done(w);
+}
+
+static void a_context_proves_nothing_when_too_much_has_passed_the_doubt(void **state)
+{
+	struct world *w = *state;
+
+	for (int64_t n = 14; n <= 15; n++) {
+		remember_little(w);
+		w->policy.look_at_operations = true;
+		w->policy.look_at_roster = false;
+		world_give(w, (struct given){ .call = "call-a", .who = "ann", .context = "mine" });
+		world_break_after_effect(w);
+		for (int64_t i = 1; i <= n; i++) {
+			world_command(w, i, "call-b", "bob");
+			world_accept(w);
+		}
+		world_elapse(w, SETTLE_MS);
+		expect_status(w, 0, n == 14 ? "reconciled" : "unknown");
+		world_finish(w);
+		expect_all_done(w);
+	}
+}
+
 static void who_stands_twice_in_a_command_is_not_proved_by_the_roster(void **state)
 {
 	struct world *w = *state;
@@ -450,6 +522,9 @@ int main(void)
 		WORLD_TEST(the_roster_proves_nothing_for_who_was_invited_before),
 		WORLD_TEST(who_was_invited_before_is_known_after_a_takeover),
 		WORLD_TEST(who_is_invited_again_behind_the_doubt_is_still_proved_by_the_roster),
+		WORLD_TEST(the_roster_proves_something_while_all_that_was_asked_for_is_known),
+		WORLD_TEST(the_roster_proves_nothing_when_too_much_has_passed_the_doubt),
+		WORLD_TEST(a_context_proves_nothing_when_too_much_has_passed_the_doubt),
 		WORLD_TEST(who_stands_twice_in_a_command_is_not_proved_by_the_roster),
 		WORLD_TEST(a_context_that_an_earlier_command_had_proves_nothing),
 		WORLD_TEST(a_context_that_several_requests_share_proves_none_of_them),

@@ -124,6 +124,14 @@ static bool may_be_another(const struct job *job, const struct invited_entry *en
 	return !other || other->state != JOB_QUEUED || may_have_been_sent(other);
 }
 
+/* True when all commands are known that may have brought about the same. */
+static bool are_others_known(const struct job *job)
+{
+	const struct partition *p = job->partition;
+
+	return invited_is_complete(&p->invited, ledger_frontier(&p->ledger));
+}
+
 /* A caller's context proves something when one request alone had it. */
 static bool is_context_unique(const struct look *l, const struct job *job)
 {
@@ -131,7 +139,7 @@ static bool is_context_unique(const struct look *l, const struct job *job)
 	const struct invited_entry *entry;
 	size_t at = 0;
 
-	if (!l->has_one_request)
+	if (!l->has_one_request || !are_others_known(job))
 		return false;
 	while ((entry = invited_context(invited, job->command, &at)) != NULL)
 		if (may_be_another(job, entry))
@@ -194,7 +202,7 @@ static bool is_on_roster(const struct look *l, const struct job *job, size_t ind
 	size_t at = 0;
 
 	if (p->kind == PARTICIPANT_REPLACE || p->kind == PARTICIPANT_MOVE ||
-	    is_repeated(job, index) ||
+	    is_repeated(job, index) || !are_others_known(job) ||
 	    !evidence_has_identity(l->evidence, command_text(command, p->identity)))
 		return false;
 	while ((entry = invited_identity(invited, command, index, &at)) != NULL)

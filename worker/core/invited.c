@@ -7,9 +7,9 @@
 
 enum kind { KIND_IDENTITY = 'i', KIND_CONTEXT = 'c' };
 
-void invited_init(struct invited *v, size_t limit)
+void invited_init(struct invited *v, const struct invited_bounds *bounds)
 {
-	*v = (struct invited){ .limit = limit };
+	*v = (struct invited){ .bounds = *bounds, .forgotten = -1 };
 }
 
 void invited_close(struct invited *v)
@@ -38,13 +38,19 @@ static uint64_t hash_of(const struct command *command, enum kind kind, struct sp
 	return hash_more(hash, command_text(command, span));
 }
 
-/* Forget what is too far behind 'frontier', and move the rest to the front when it is the smaller
- * part. */
-static void drop_old(struct invited *v, int64_t frontier)
+static bool is_old(const struct invited *v, int64_t offset, int64_t frontier)
 {
-	while (v->first < v->n && v->entries[v->first].offset < frontier &&
-	       (uint64_t)(frontier - v->entries[v->first].offset) > v->limit)
+	return offset < frontier && (uint64_t)(frontier - offset) > v->bounds.offsets;
+}
+
+/* Forget what is too far behind 'frontier' and what is too much, and move the rest to the front
+ * when it is the smaller part. */
+static void forget(struct invited *v, int64_t frontier)
+{
+	while (v->first < v->n && is_old(v, v->entries[v->first].offset, frontier))
 		v->first++;
+	while (v->n - v->first > v->bounds.entries)
+		v->forgotten = v->entries[v->first++].offset;
 	if (v->first <= v->n / 2)
 		return;
 	v->n -= v->first;
@@ -70,7 +76,6 @@ static bool add(struct invited *v, uint64_t hash, int64_t offset)
 bool invited_note(struct invited *v, const struct command *command, int64_t offset,
                   int64_t frontier)
 {
-	drop_old(v, frontier);
 	if (command->has_context &&
 	    !add(v, hash_of(command, KIND_CONTEXT, command->client_context), offset))
 		return false;
@@ -80,7 +85,13 @@ bool invited_note(struct invited *v, const struct command *command, int64_t offs
 		if (!add(v, hash_of(command, KIND_IDENTITY, identity), offset))
 			return false;
 	}
+	forget(v, frontier);
 	return true;
+}
+
+bool invited_is_complete(const struct invited *v, int64_t frontier)
+{
+	return v->forgotten < 0 || is_old(v, v->forgotten, frontier);
 }
 
 static const struct invited_entry *next(const struct invited *v, uint64_t hash, size_t *at)

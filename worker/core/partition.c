@@ -10,6 +10,9 @@
 /* Open commands of which each may take 8 bytes of a sparse map. */
 #define SPARSE_COMMANDS 480
 
+/* Of commands with some participants; see invited.h. */
+#define INVITED_PER_OFFSET 8
+
 /* Offsets that a dense map holds, with room for those that still come after a pause. */
 #define DENSE_OFFSETS 10000
 
@@ -78,9 +81,19 @@ static void discard(struct partition *p)
 	free(p);
 }
 
+/* Room for what a full window asks for and what counts before it. */
+static struct invited_bounds invited_bounds(const struct policy *policy)
+{
+	size_t offsets = (size_t)policy->history + policy->offsets_per_partition;
+
+	return (struct invited_bounds){ .offsets = policy->history,
+		                        .entries = offsets * INVITED_PER_OFFSET };
+}
+
 struct partition *partition_new(struct engine *e, const struct event_offer *offer)
 {
 	struct partition *p = calloc(1, sizeof(*p));
+	struct invited_bounds invited = invited_bounds(e->policy);
 
 	if (!p)
 		return NULL;
@@ -89,7 +102,7 @@ struct partition *partition_new(struct engine *e, const struct event_offer *offe
 	p->assigned = e->now;
 	ledger_init(&p->ledger);
 	history_init(&p->history, e->policy->history);
-	invited_init(&p->invited, e->policy->history);
+	invited_init(&p->invited, &invited);
 	if (!inherit(e, p, offer)) {
 		discard(p);
 		return NULL;
