@@ -8,6 +8,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -262,6 +264,65 @@ static void passes_properties_of_kafka_through_verbatim(void **state)
 	assert_string_equal(f->config->kafka.list[2].value, "3000");
 }
 
+static void write_text(const char *path, const char *text)
+{
+	FILE *file = fopen(path, "we");
+
+	assert_non_null(file);
+	fputs(text, file);
+	assert_int_equal(fclose(file), 0);
+}
+
+/* With the client secret in 'path'. */
+static void load_secret_from(struct fixture *f, const char *path)
+{
+	char variable[128];
+	char *variables[] = { variable, NULL };
+
+	snprintf(variable, sizeof(variable), "INVITE_WORKER_LOGIN_CLIENT_SECRET_FILE=%s", path);
+	assert_int_equal(load(f,
+	                      "login: { tenant_id: contoso.example, client_id: app }\n"
+	                      "kafka: { bootstrap.servers: \"localhost:1\" }\n"
+	                      "delivery: at-least-once\n",
+	                      variables),
+	                 0);
+	assert_string_equal(f->config->login.client_secret.text, "hush");
+}
+
+static void remembers_the_file_that_a_secret_can_be_read_from_again(void **state)
+{
+	struct fixture *f = *state;
+	char path[80];
+
+	snprintf(path, sizeof(path), "%s.secret", f->path);
+	write_text(path, "hush\n");
+	load_secret_from(f, path);
+	assert_string_equal(f->config->login.client_secret.file, path);
+	unlink(path);
+}
+
+/* Nobody writes into it a second time: opening it again would wait for ever. */
+static void a_secret_from_a_pipe_is_read_once_only(void **state)
+{
+	struct fixture *f = *state;
+	char path[80];
+	pid_t writer;
+	int status;
+
+	snprintf(path, sizeof(path), "%s.pipe", f->path);
+	assert_int_equal(mkfifo(path, 0600), 0);
+	writer = fork();
+	assert_true(writer >= 0);
+	if (writer == 0) {
+		write_text(path, "hush\n");
+		_exit(0);
+	}
+	load_secret_from(f, path);
+	assert_null(f->config->login.client_secret.file);
+	assert_int_equal(waitpid(writer, &status, 0), writer);
+	unlink(path);
+}
+
 static void gives_nothing_when_there_is_a_mistake(void **state)
 {
 	struct fixture *f = *state;
@@ -309,6 +370,8 @@ int main(void)
 		TEST(needs_a_slot_for_exactly_once_delivery),
 		TEST(empties_a_list_by_an_empty_variable),
 		TEST(passes_properties_of_kafka_through_verbatim),
+		TEST(remembers_the_file_that_a_secret_can_be_read_from_again),
+		TEST(a_secret_from_a_pipe_is_read_once_only),
 		TEST(gives_nothing_when_there_is_a_mistake),
 		TEST(counts_more_problems_than_it_keeps),
 		TEST(releases_nothing_for_null),

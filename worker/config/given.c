@@ -5,6 +5,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 static bool ends_with(const char *name, const char *suffix, size_t *ret_length)
 {
@@ -86,26 +87,35 @@ static char *fetch_literal(struct loader *l, const struct given *g, const char *
 	return NULL;
 }
 
+/* What comes from a pipe or a device can be read once: to open it again could block for ever. */
+static bool can_be_read_again(const char *file)
+{
+	struct stat found;
+
+	return stat(file, &found) == 0 && S_ISREG(found.st_mode);
+}
+
 char *given_fetch(struct loader *l, const struct given *g, const char *path, size_t limit,
                   char **ret_file)
 {
+	char *file = NULL, *text;
 	struct err err;
-	char *text;
 
 	*ret_file = NULL;
 	if (g->source == GIVEN_LITERAL)
 		return fetch_literal(l, g, path, limit);
 	if (g->source == GIVEN_FILE)
-		*ret_file = names_copy(g->text, strlen(g->text));
+		file = names_copy(g->text, strlen(g->text));
 	else if (g->source == GIVEN_CREDENTIAL)
-		*ret_file = credential_path(l, g, path);
-	if (!*ret_file)
+		file = credential_path(l, g, path);
+	if (!file)
 		return NULL;
-	text = secret_read(*ret_file, limit, &err);
-	if (text)
-		return text;
-	cannot_fetch(l, g, path, err.msg);
-	free(*ret_file);
-	*ret_file = NULL;
-	return NULL;
+	text = secret_read(file, limit, &err);
+	if (!text)
+		cannot_fetch(l, g, path, err.msg);
+	if (text && can_be_read_again(file))
+		*ret_file = file;
+	else
+		free(file);
+	return text;
 }

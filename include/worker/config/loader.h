@@ -41,8 +41,9 @@ enum given_source given_split(const char *name, size_t *ret_length);
  * mistake; the environment replaces what the file says. */
 void given_set(struct loader *l, struct given *g, const char *path, const struct given *value);
 
-/* Fetch the value: at most 'limit' bytes, without a final newline, and the path of its file, NULL
- * when it is in none. NULL after adding the problem. The caller owns both. */
+/* Fetch the value: at most 'limit' bytes, without a final newline, and the path of the file that it
+ * can be read from again, NULL when there is none. NULL after adding the problem. The caller owns
+ * both. */
 char *given_fetch(struct loader *l, const struct given *g, const char *path, size_t limit,
                   char **ret_file) MUST_CHECK;
 
