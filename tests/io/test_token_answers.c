@@ -4,6 +4,7 @@
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -18,7 +19,8 @@ static void expect_grant(const char *body, const char *expected, int64_t lifetim
 	struct token_grant grant = { .bearer = NULL };
 	struct token_refusal refusal;
 	struct err err = { "" };
-	int result = token_grant_parse(200, bytes_of(body), &grant, &refusal, &err);
+	const struct token_answer answer = { .status = 200, .body = bytes_of(body) };
+	int result = token_grant_parse(&answer, &grant, &refusal, &err);
 
 	if (result < 0) {
 		if (!strstr(err.msg, expected))
@@ -132,12 +134,13 @@ static void refusals_are_judged_by_their_error(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
-		json_t *answer = json_loads(cases[i].body, 0, NULL);
+		const struct token_answer answer = { .status = cases[i].status };
+		json_t *json = json_loads(cases[i].body, 0, NULL);
 		struct token_refusal refusal;
 		struct err err;
 
-		token_refusal_read(cases[i].status, answer, &refusal, &err);
-		json_decref(answer);
+		token_refusal_read(&answer, json, &refusal, &err);
+		json_decref(json);
 		assert_int_equal(refusal.trouble, cases[i].trouble);
 		if (!strstr(err.msg, cases[i].problem))
 			fail_msg("\"%s\" is not in \"%s\"", cases[i].problem, err.msg);
@@ -148,14 +151,57 @@ static void refusals_are_judged_by_their_error(void **state)
 
 static void only_the_first_line_of_a_description_is_kept(void **state)
 {
-	json_t *answer = json_loads("{\"error_description\":\"AADSTS7: a b\\r\\nTrace\"}", 0, NULL);
+	const struct token_answer answer = { .status = 400 };
+	json_t *json = json_loads("{\"error_description\":\"AADSTS7: a b\\r\\nTrace\"}", 0, NULL);
 	struct token_refusal refusal;
 	struct err err;
 
 	(void)state;
-	token_refusal_read(400, answer, &refusal, &err);
+	token_refusal_read(&answer, json, &refusal, &err);
 	assert_string_equal(refusal.description, "AADSTS7: a b");
-	json_decref(answer);
+	json_decref(json);
+}
+
+/* What is read of a refusal with these two texts, by who has signed in with "s3cr3t". */
+static void read_echo(const char *error, const char *description, struct token_refusal *ret,
+                      struct err *err)
+{
+	const struct credential_options options = { .secret = { .text = "s3cr3t" } };
+	struct log log;
+	struct token_answer answer = { .status = 400 };
+	struct credential *credential;
+	json_t *json = json_pack("{s:s, s:s}", "error", error, "error_description", description);
+
+	log_init(&log, stderr, LOG_ERROR);
+	credential = credential_new(&options, &log, err);
+	assert_non_null(credential);
+	answer.credential = credential;
+	token_refusal_read(&answer, json, ret, err);
+	json_decref(json);
+	credential_free(credential);
+}
+
+/* Where a text is cut, only the beginning of the secret would be left. */
+static void a_secret_that_is_echoed_is_dropped_wherever_it_stands(void **state)
+{
+	static const char no_error[] = "the login service answered with status 400 error=none";
+	struct token_refusal refusal;
+	char padded[512];
+	struct err err;
+
+	(void)state;
+	snprintf(padded, sizeof(padded), "%*s", TOKEN_DESCRIPTION_SIZE + 2, "s3cr3t");
+	read_echo("invalid_client", padded, &refusal, &err);
+	assert_string_equal(refusal.description, "");
+	assert_non_null(strstr(err.msg, "error=invalid_client"));
+	read_echo("invalid_client", "first\r\ns3cr3t", &refusal, &err);
+	assert_string_equal(refusal.description, "");
+	read_echo("no_s3cr3t", "is right", &refusal, &err);
+	assert_string_equal(err.msg, no_error);
+	assert_string_equal(refusal.description, "is right");
+	snprintf(padded, sizeof(padded), "%*s", 64 + 3, "s3cr3t");
+	read_echo(padded, "", &refusal, &err);
+	assert_string_equal(err.msg, no_error);
 }
 
 int main(void)
@@ -166,6 +212,7 @@ int main(void)
 		cmocka_unit_test(pauses_grow_and_are_longer_when_a_person_is_needed),
 		cmocka_unit_test(refusals_are_judged_by_their_error),
 		cmocka_unit_test(only_the_first_line_of_a_description_is_kept),
+		cmocka_unit_test(a_secret_that_is_echoed_is_dropped_wherever_it_stands),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

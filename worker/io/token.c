@@ -131,14 +131,10 @@ static void token_arm(struct token *t, instant_t now)
 static void log_failure(struct token *t, instant_t now, const struct token_refusal *refusal)
 {
 	int64_t pause_ms = duration_to_ms(instant_since(t->not_before, now));
-	const char *description = refusal->description;
 	char problem[LOG_QUOTE_SIZE], quoted[LOG_QUOTE_SIZE], hint[LOG_QUOTE_SIZE];
 
-	/* A service that echoes the secret must not bring it into the log. */
-	if (credential_is_in(t->credential, description))
-		description = "";
 	log_quote(bytes_of(t->problem.msg), problem);
-	log_quote(bytes_of(description), quoted);
+	log_quote(bytes_of(refusal->description), quoted);
 	if (refusal->trouble == TOKEN_TROUBLE_LASTING)
 		log_error(t->log, "token.refused",
 		          "tenant=%s problem=%s hint=%s description=%s pause_ms=%lld", t->tenant_id,
@@ -211,6 +207,9 @@ static void token_serve(struct token *t);
 static void on_fetched(void *owner, const struct http_response *response)
 {
 	struct token *t = owner;
+	const struct token_answer answer = { .status = response->status,
+		                             .body = response->body,
+		                             .credential = t->credential };
 	struct token_grant grant;
 	struct token_refusal refusal = { .hint = "" };
 
@@ -220,8 +219,7 @@ static void on_fetched(void *owner, const struct http_response *response)
 	if (response->problem) {
 		err_set(&t->problem, "the login service did not answer: %s", response->problem);
 		token_failed(t, &refusal, NULL);
-	} else if (token_grant_parse(response->status, response->body, &grant, &refusal,
-	                             &t->problem) < 0) {
+	} else if (token_grant_parse(&answer, &grant, &refusal, &t->problem) < 0) {
 		token_failed(t, &refusal, response->headers[HTTP_RETRY_AFTER]);
 	} else {
 		token_adopt(t, &grant);

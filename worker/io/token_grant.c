@@ -65,20 +65,20 @@ static int parse_bearer(const json_t *answer, char **ret, struct err *err)
 	return 0;
 }
 
-int token_grant_parse(int status, struct bytes body, struct token_grant *ret,
+int token_grant_parse(const struct token_answer *answer, struct token_grant *ret,
                       struct token_refusal *refusal, struct err *err)
 {
-	json_t *answer = json_loadb(body.data, body.size, 0, NULL);
+	json_t *json = json_loadb(answer->body.data, answer->body.size, 0, NULL);
 	int result = -1;
 
 	*refusal = (struct token_refusal){ .hint = "" };
-	if (status != 200)
-		token_refusal_read(status, answer, refusal, err);
-	else if (!json_is_object(answer))
+	if (answer->status != 200)
+		token_refusal_read(answer, json, refusal, err);
+	else if (!json_is_object(json))
 		err_set(err, "the login service's answer is not a JSON object");
-	else if (parse_lifetime(answer, &ret->lifetime, err) == 0)
-		result = parse_bearer(answer, &ret->bearer, err);
-	json_decref(answer);
+	else if (parse_lifetime(json, &ret->lifetime, err) == 0)
+		result = parse_bearer(json, &ret->bearer, err);
+	json_decref(json);
 	return result;
 }
 

@@ -85,24 +85,28 @@ static void append_word(struct buffer *out, const char *word)
 	}
 }
 
-/* The first line only: the lines after it have ids of no use to operators. */
-static void copy_description(const json_t *answer, char description[static TOKEN_DESCRIPTION_SIZE])
+/* Looked for in the whole text: a part of a secret is not found once the text was cut. */
+static bool tells_secret(const struct token_answer *answer, const char *text)
 {
-	const char *text = json_string_value(json_object_get(answer, "error_description"));
-	size_t size = text ? strcspn(text, "\r\n") : 0;
+	return answer->credential && credential_is_in(answer->credential, text);
+}
+
+/* The first line only: the lines after it have ids of no use to operators. */
+static void copy_description(const char *text, char description[static TOKEN_DESCRIPTION_SIZE])
+{
+	size_t size = strcspn(text, "\r\n");
 
 	if (size >= TOKEN_DESCRIPTION_SIZE)
 		size = TOKEN_DESCRIPTION_SIZE - 1;
-	if (size)
-		memcpy(description, text, size);
+	memcpy(description, text, size);
 	description[size] = '\0';
 }
 
 /* The number of Entra's own code, from `error_codes` or the description's "AADSTS7000215: …"; 0:
  * none. */
-static long long read_code(const json_t *answer, const char *description)
+static long long read_code(const json_t *json, const char *description)
 {
-	const json_t *code = json_array_get(json_object_get(answer, "error_codes"), 0);
+	const json_t *code = json_array_get(json_object_get(json, "error_codes"), 0);
 	size_t size = strlen(CODE_PREFIX);
 
 	if (json_is_integer(code) && json_integer_value(code) > 0)
@@ -130,17 +134,21 @@ static void judge(int status, const char *error, struct token_refusal *ret)
 	}
 }
 
-void token_refusal_read(int status, const json_t *answer, struct token_refusal *ret,
-                        struct err *err)
+void token_refusal_read(const struct token_answer *answer, const json_t *json,
+                        struct token_refusal *ret, struct err *err)
 {
-	const char *error = json_string_value(json_object_get(answer, "error"));
+	const char *error = json_string_value(json_object_get(json, "error"));
+	const char *description = json_string_value(json_object_get(json, "error_description"));
 	struct buffer text;
 	long long code;
 
 	*ret = (struct token_refusal){ .hint = "" };
-	copy_description(answer, ret->description);
-	code = read_code(answer, ret->description);
-	judge(status, error ? error : "", ret);
+	if (description && !tells_secret(answer, description))
+		copy_description(description, ret->description);
+	code = read_code(json, ret->description);
+	judge(answer->status, error ? error : "", ret);
+	if (error && tells_secret(answer, error))
+		error = NULL;
 	for (size_t i = 0; i < COUNT(hints); i++) {
 		if (hints[i].code == code)
 			ret->hint = hints[i].hint;
@@ -152,7 +160,7 @@ void token_refusal_read(int status, const json_t *answer, struct token_refusal *
 	append_word(&text, error ? error : "none");
 	if (code)
 		buffer_printf(&text, " code=" CODE_PREFIX "%lld", code);
-	err_set(err, "the login service answered with status %d%s", status,
+	err_set(err, "the login service answered with status %d%s", answer->status,
 	        buffer_ok(&text) ? text.data : "");
 	buffer_close(&text);
 }

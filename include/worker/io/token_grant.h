@@ -17,7 +17,7 @@ struct token_grant {
 
 /* Read the answer of a token endpoint (RFC 6749 sections 5.1 and 5.2). On failure 'err' says what
  * is wrong, printable, and 'refusal' what follows from it. */
-int token_grant_parse(int status, struct bytes body, struct token_grant *ret,
+int token_grant_parse(const struct token_answer *answer, struct token_grant *ret,
                       struct token_refusal *refusal, struct err *err) MUST_CHECK;
 
 /* When a token that was asked for at 'asked_at' is to be renewed, and when it is no longer good. */
