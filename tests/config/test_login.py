@@ -144,6 +144,24 @@ def test_a_federated_token_may_come_from_a_file_of_its_own(file):
     accepted(file.check(login(f"{IDS}, federated_token_file: {file.secret}")))
 
 
+@pytest.mark.parametrize("token", ["eyJh.e.s\n\n", "eyJh e", "eyJ\u00e4"])
+def test_a_federated_token_that_cannot_be_sent_is_refused(file, token):
+    file.secret.write_text(token, encoding="utf-8")
+    line = refused(file, file.check(login(f"{IDS}, federated_token_file: {file.secret}")))
+    assert line.endswith(
+        "login.federated_token: contains a space, a newline or something else that is not plain "
+        "ASCII"
+    )
+
+
+def test_a_federated_token_that_is_not_used_is_not_checked(file):
+    file.secret.write_text("a b")
+    text = f"{IDS}, credential: managed-identity, federated_token_file: {file.secret}"
+    result = file.check(login(text))
+    assert "login.federated_token: is not used" in result.stderr
+    assert result.returncode == 0
+
+
 def test_a_managed_identity_needs_no_client_id(file):
     accepted(file.check(login("tenant_id: t.example, credential: managed-identity")))
     accepted(file.check(login(f"{IDS}, credential: managed-identity")))

@@ -429,7 +429,7 @@ static void a_file_of_no_use_leaves_the_last_good_secret_and_is_told_once(void *
 	buffer_close(&form);
 	fflush(w->log.file);
 	assert_int_equal(count(w->log_text, "cannot be read"), 1);
-	assert_int_equal(count(w->log_text, "is empty"), 1);
+	assert_int_equal(count(w->log_text, "login.client_secret: is empty"), 1);
 	credential_free(c);
 }
 
@@ -450,8 +450,13 @@ static void half_of_a_new_pair_leaves_the_old_one(void **state)
 	version = credential_refresh(c);
 	write_file(w->file, w->other.certificate_pem);
 	assert_int_equal(credential_refresh(c), version);
+	write_file(w->key_file, "");
+	assert_int_equal(credential_refresh(c), version);
 	write_file(w->key_file, w->other.key_pem);
 	assert_int_equal(credential_refresh(c), version + 1);
+	fflush(w->log.file);
+	assert_non_null(strstr(w->log_text, "login.certificate: the private key is not that of"));
+	assert_non_null(strstr(w->log_text, "login.certificate_key: is empty"));
 	credential_free(c);
 }
 

@@ -3,6 +3,7 @@
 #include "worker/config/names.h"
 #include "worker/io/assertion.h"
 #include "worker/io/clock.h"
+#include "worker/io/credential.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -160,7 +161,16 @@ static void check_dates(struct loader *l, const struct assertion_key *key)
 	             "is valid from %s to %s only", from, to);
 }
 
-void loader_check_credential(struct loader *l)
+static void check_token(struct loader *l)
+{
+	const char *token = l->config->login.federated_token.text;
+	struct err err;
+
+	if (token && credential_check_token(token, &err) < 0)
+		loader_report(l, SEVERITY_MISTAKE, OPTION_AT_login_federated_token, err.msg);
+}
+
+static void check_certificate(struct loader *l)
 {
 	const struct config_login *login = &l->config->login;
 	const char *certificate = login->certificate.text;
@@ -169,7 +179,7 @@ void loader_check_credential(struct loader *l)
 	struct assertion_key *key;
 	struct err err;
 
-	if (login->credential != CONFIG_CERTIFICATE || !certificate || (has_key && !key_text))
+	if (!certificate || (has_key && !key_text))
 		return;
 	key = assertion_key_new(certificate, has_key ? key_text : certificate, &err);
 	if (key)
@@ -177,4 +187,14 @@ void loader_check_credential(struct loader *l)
 	else
 		loader_report(l, SEVERITY_MISTAKE, OPTION_AT_login_certificate, err.msg);
 	assertion_key_free(key);
+}
+
+void loader_check_credential(struct loader *l)
+{
+	unsigned credential = l->config->login.credential;
+
+	if (credential == CONFIG_CERTIFICATE)
+		check_certificate(l);
+	else if (credential == CONFIG_FEDERATED_TOKEN)
+		check_token(l);
 }

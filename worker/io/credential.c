@@ -33,6 +33,16 @@ struct credential {
 	struct err problem; /* Why the files were of no use when last read; "": they were */
 };
 
+/* The options that the texts come from. */
+static const char *const secret_options[] = {
+	[CREDENTIAL_CLIENT_SECRET] = "login.client_secret",
+	[CREDENTIAL_CERTIFICATE] = "login.certificate",
+	[CREDENTIAL_FEDERATED_TOKEN] = "login.federated_token",
+	[CREDENTIAL_MANAGED_IDENTITY] = "login",
+};
+
+#define KEY_OPTION "login.certificate_key"
+
 static void text_close(struct text *t)
 {
 	secret_wipe(t->text);
@@ -64,14 +74,12 @@ static bool same(const char *a, const char *b)
 	return !a || !b ? a == b : strcmp(a, b) == 0;
 }
 
-/* A federated token is sent as it is read; a space or a newline would spoil it. */
-static int check_text(const struct credential *c, const char *text, struct err *err)
+int credential_check_token(const char *text, struct err *err)
 {
-	if (c->kind != CREDENTIAL_FEDERATED_TOKEN)
-		return 0;
 	for (const char *p = text; *p; p++) {
 		if (!isgraph((unsigned char)*p))
-			return err_set(err, "the federated token is not plain ASCII");
+			return err_set(err, "contains a space, a newline or something else that is "
+			                    "not plain ASCII");
 	}
 	return 0;
 }
@@ -80,9 +88,11 @@ static int check_text(const struct credential *c, const char *text, struct err *
 static int adopt(struct credential *c, char *secret, char *key, struct err *err)
 {
 	struct assertion_key *certificate = NULL;
-	int result = check_text(c, secret, err);
+	int result = 0;
 
-	if (result == 0 && c->kind == CREDENTIAL_CERTIFICATE) {
+	if (c->kind == CREDENTIAL_FEDERATED_TOKEN) {
+		result = credential_check_token(secret, err);
+	} else if (c->kind == CREDENTIAL_CERTIFICATE) {
 		certificate = assertion_key_new(secret, key ? key : secret, err);
 		result = certificate ? 0 : -1;
 	}
@@ -113,21 +123,22 @@ static void log_certificate(const struct credential *c)
 /* Read both texts. 0 when they are what they were, too. */
 static int read_again(struct credential *c, struct err *err)
 {
+	const char *option = secret_options[c->kind];
 	char *secret = text_read(&c->secret, text_limit(c), err);
 	char *key = NULL;
 
 	if (!secret)
-		return -1;
+		return err_wrap(err, "%s", option);
 	if (c->key.text) {
 		key = text_read(&c->key, text_limit(c), err);
 		if (!key) {
 			secret_wipe(secret);
-			return -1;
+			return err_wrap(err, KEY_OPTION);
 		}
 	}
 	if (!same(secret, c->secret.text) || !same(key, c->key.text)) {
 		if (adopt(c, secret, key, err) < 0)
-			return -1;
+			return err_wrap(err, "%s", option);
 		log_info(c->log, "credential.changed", "version=%llu",
 		         (unsigned long long)c->version);
 		if (c->certificate)

@@ -37,7 +37,11 @@ struct credential;
 struct credential *credential_new(const struct credential_options *options, const struct log *log,
                                   struct err *err) MUST_CHECK;
 
-/* Wipe and release. No token may use it any more. NULL is allowed. */
+/* Whether a text can be sent as a federated token, which is sent as it is read: a space or a
+ * newline would spoil it. */
+int credential_check_token(const char *text, struct err *err) MUST_CHECK;
+
+/* Wipe its texts and release. No token may use it any more. NULL is allowed. */
 void credential_free(struct credential *c);
 
 /* Read the files again. The number that is returned is another one than before when what they say
