@@ -1,6 +1,7 @@
 /* Variables INVITE_WORKER_… over what the file says. */
 #include "worker/config/loader.h"
 #include "worker/config/names.h"
+#include "worker/io/secret.h"
 
 #include <ctype.h>
 #include <stdlib.h>
@@ -82,7 +83,7 @@ static bool read_secret(struct loader *l, size_t at, const char *lower, const ch
 	given.text = names_copy(value, strlen(value));
 	given_set(l, &l->secrets[at], path, &given);
 	l->places[at] = *place;
-	names_wipe(given.text);
+	secret_wipe(given.text);
 	return true;
 }
 

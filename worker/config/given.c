@@ -29,7 +29,7 @@ enum given_source given_split(const char *name, size_t *ret_length)
 
 void given_close(struct given *g)
 {
-	names_wipe(g->text);
+	secret_wipe(g->text);
 	*g = (struct given){ 0 };
 }
 

@@ -1,6 +1,7 @@
 /* Properties that are passed through to librdkafka. */
 #include "worker/config/loader.h"
 #include "worker/config/names.h"
+#include "worker/io/secret.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -75,7 +76,7 @@ void loader_add_kafka(struct loader *l, const char *name, const char *value,
 	}
 	given.text = names_copy(value, strlen(value));
 	given_set(l, &property->given, path, &given);
-	names_wipe(given.text);
+	secret_wipe(given.text);
 }
 
 /* True when librdkafka takes the property and the worker leaves it to the user. */
@@ -115,7 +116,7 @@ static void finish_property(struct loader *l, const struct given_property *p)
 		problems_add(l->problems, SEVERITY_WARNING, &p->given.place, path,
 		             "a secret stands in the file; better use %s_file", p->name);
 	if (!check_property(l, p, path, value)) {
-		names_wipe(value);
+		secret_wipe(value);
 		return;
 	}
 	names_push(&config->kafka_texts, names_copy(p->name, strlen(p->name)));

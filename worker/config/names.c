@@ -1,5 +1,6 @@
 /* Owned texts, and the distance between two words: see names.h. */
 #include "worker/config/names.h"
+#include "worker/io/secret.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -22,14 +23,6 @@ char *names_copy(const char *text, size_t size)
 	return copy;
 }
 
-void names_wipe(char *text)
-{
-	if (!text)
-		return;
-	explicit_bzero(text, strlen(text));
-	free(text);
-}
-
 void names_push(struct config_names *names, char *text)
 {
 	char **list = reallocarray(names->list, names->count + 1, sizeof(*list));
@@ -42,7 +35,7 @@ void names_push(struct config_names *names, char *text)
 void names_clear(struct config_names *names)
 {
 	for (size_t i = 0; i < names->count; i++)
-		names_wipe(names->list[i]);
+		secret_wipe(names->list[i]);
 	free(names->list);
 	*names = (struct config_names){ 0 };
 }

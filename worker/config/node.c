@@ -4,6 +4,7 @@
  * aliases and tags are refused, so the tree is never larger than the file. */
 #include "worker/config/node.h"
 #include "worker/config/names.h"
+#include "worker/io/secret.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -262,7 +263,7 @@ void node_close(struct node *node)
 	for (size_t i = 0; i < node->count; i++)
 		node_close(&node->items[i]);
 	free(node->items);
-	names_wipe(node->text);
+	secret_wipe(node->text);
 	*node = (struct node){ 0 };
 }
 

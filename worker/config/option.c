@@ -1,6 +1,7 @@
 /* The rows of options.h at run time: see option.h. */
 #include "worker/config/option.h"
 #include "worker/config/names.h"
+#include "worker/io/secret.h"
 
 #include <ctype.h>
 #include <stdio.h>
@@ -133,7 +134,7 @@ void option_clear(const struct config_option *o, void *field)
 	} else if (o->type == OPTION_SECRET) {
 		struct config_secret *secret = field;
 
-		names_wipe(secret->text);
+		secret_wipe(secret->text);
 		free(secret->file);
 		*secret = (struct config_secret){ .text = NULL };
 	}

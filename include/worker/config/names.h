@@ -13,9 +13,6 @@ void *names_allocate(size_t count, size_t size);
 /* A copy of the first 'size' bytes of 'text', NUL-terminated. */
 char *names_copy(const char *text, size_t size);
 
-/* Wipe and free a text; NULL is allowed. */
-void names_wipe(char *text);
-
 /* Append a text, which the list owns from now on. */
 void names_push(struct config_names *names, char *text);
 
