@@ -239,11 +239,24 @@ struct http_transfer *transfer_new(void)
 	return t;
 }
 
+/* What was sent and answered: access tokens, secrets, phone numbers. What libcurl has copied of it,
+ * and memory that a buffer grew out of, is out of reach. */
+static void transfer_wipe(struct http_transfer *t)
+{
+	struct buffer *const all[] = { &t->lines, &t->body, &t->answer };
+
+	for (size_t i = 0; i < sizeof(all) / sizeof(all[0]); i++) {
+		if (all[i]->size)
+			explicit_bzero(all[i]->data, all[i]->size);
+	}
+}
+
 void transfer_free(struct http_transfer *t)
 {
 	if (!t)
 		return;
 	curl_easy_cleanup(t->easy);
+	transfer_wipe(t);
 	buffer_close(&t->lines);
 	buffer_close(&t->body);
 	buffer_close(&t->answer);
@@ -433,6 +446,7 @@ void transfer_recycle(struct http_transfer *t, bool failed)
 		curl_easy_cleanup(t->easy);
 		t->easy = NULL;
 	}
+	transfer_wipe(t);
 	buffer_recycle(&t->lines);
 	buffer_recycle(&t->body);
 	buffer_recycle(&t->answer);

@@ -47,8 +47,8 @@ int transfer_prepare(struct http_transfer *t, CURL *model, const struct http_req
 /* Call back with what libcurl said; the easy handle must be out of its multi handle. */
 void transfer_report(struct http_transfer *t, CURLcode code);
 
-/* Make ready for the next request; memory that grew large is given back. 'failed' says that the
- * last one did not end well. */
+/* Make ready for the next request: what was sent and answered is wiped, memory that grew large is
+ * given back. 'failed' says that the last one did not end well. */
 void transfer_recycle(struct http_transfer *t, bool failed);
 
 #endif
