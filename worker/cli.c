@@ -86,7 +86,7 @@ static const char after_options[] =
 
 static const char exit_codes[] =
     "\nExit codes: 0 success, 64 usage, 69 unavailable, 75 work was left when the drain's time "
-    "was over, 77 refused, 78 configuration.";
+    "was over or the broker did not answer the last commit, 77 refused, 78 configuration.";
 
 /* The part of --help that follows from the table. argp frees what is returned. */
 static char *help_filter(int key, const char *text, void *input)
@@ -389,6 +389,30 @@ static int print_general_help(void)
 	return EX_OK;
 }
 
+/* "options, schema, … and answers" */
+static void append_topics(struct buffer *out)
+{
+	size_t n = sizeof(topics) / sizeof(topics[0]);
+
+	for (size_t i = 0; i < n; i++) {
+		if (i)
+			buffer_append_text(out, i + 1 < n ? ", " : " and ");
+		buffer_append_text(out, topics[i].name);
+	}
+}
+
+static int refuse_topic(const char *topic)
+{
+	struct buffer known;
+
+	buffer_init(&known, PAGE_MAX);
+	append_topics(&known);
+	CHECK(buffer_ok(&known));
+	fprintf(stderr, "invite-worker: help knows %s, not '%s'\n", known.data, topic);
+	buffer_close(&known);
+	return EX_USAGE;
+}
+
 int cli_help(const struct cli_arguments *arguments)
 {
 	if (!arguments->topic)
@@ -397,6 +421,5 @@ int cli_help(const struct cli_arguments *arguments)
 		if (strcmp(topics[i].name, arguments->topic) == 0)
 			return print_topic(topics[i].write);
 	}
-	fprintf(stderr, "invite-worker: help knows options, schema, example and metrics\n");
-	return EX_USAGE;
+	return refuse_topic(arguments->topic);
 }

@@ -55,6 +55,17 @@ def test_help_names_commands_and_options(arguments):
     assert max(len(line) for line in result.stdout.splitlines()) <= 80
 
 
+def test_help_for_an_unknown_topic_names_those_that_there_are():
+    result = run("help", "nonsense")
+    (line,) = result.stderr.splitlines()
+    named = line.partition("help knows ")[2].partition(", not 'nonsense'")[0]
+    topics = named.replace(" and ", ", ").split(", ")
+    assert "replies" in topics and "answers" in topics
+    assert f"help [{'|'.join(topics)}]" in run("--help").stdout
+    for topic in topics:
+        assert run("help", topic).returncode == 0
+
+
 @pytest.mark.parametrize("command", [["run"], ["ledger", "show"], ["redrive"]])
 def test_a_mistake_in_the_configuration_ends_it_with_78(tmp_path, command):
     path = tmp_path / "worker.yaml"
