@@ -10,7 +10,8 @@
 #define OPTIONS_SECTIONS(SECTION)                                                                  \
 	SECTION(topics, "Kafka topics. They must exist, or the broker must create them.")          \
 	SECTION(delivery, "What is promised when a worker dies at the wrong moment.")              \
-	SECTION(exactly_once, "How exactly-once delivery is kept; at-least-once uses none of it.") \
+	SECTION(exactly_once,                                                                      \
+	        "How exactly-once delivery is kept; at-least-once uses commit_deadline alone.")    \
 	SECTION(evidence, "Where traces of an invite of unknown outcome are looked for.")          \
 	SECTION(outcomes, "How invites end, asked of Graph; see also topics.notifications.")       \
 	SECTION(consumer, "Membership in the consumer group.")                                     \
@@ -30,11 +31,11 @@
 	       "Topic that commands are read from.")                                               \
 	OPTION(topics, replies, NAME, OPTIONAL, "invite-replies", "1", "249",                      \
 	       "Topic that replies are written to.")                                               \
-	OPTION(topics, dead_letters, NAME, OPTIONAL, "invite-dead-letters", "1", "249",            \
-	       "Topic that gets an exact copy of each command that is not valid.")                 \
 	OPTION(                                                                                    \
-	    topics, notifications, NAME, OPTIONAL, "", "0", "249",                                 \
-	    "Topic of the callbacks that the bot forwards; empty: how invites end is not told.")   \
+	    topics, dead_letters, NAME, OPTIONAL, "invite-dead-letters", "1", "249",               \
+	    "Topic that gets an exact copy of what is not valid; by option of what failed too.")   \
+	OPTION(topics, notifications, NAME, OPTIONAL, "", "0", "249",                              \
+	       "Topic of the callbacks that the bot forwards; empty: it is not read.")             \
 	OPTION(topics, outcomes, NAME, OPTIONAL, "invite-outcomes", "1", "249",                    \
 	       "Topic that the ends of invites are written to, if there is a source for them.")
 #define OPTIONS_delivery(OPTION)                                                                   \
@@ -118,11 +119,12 @@
 	OPTION(retry, cap, DURATION, OPTIONAL, "60s", "10ms", "1h",                                \
 	       "Longest pause that the doubling reaches.")                                         \
 	OPTION(retry, max_hold, DURATION, OPTIONAL, "5m", "1s", "24h",                             \
-	       "A command that is held back longer is answered as failed.")                        \
+	       "A command that is held back longer fails; not for want of an access token.")       \
 	OPTION(retry, max_attempts, COUNT, OPTIONAL, "20", "1", "1000",                            \
 	       "A command fails after so many requests in a row that had no effect.")              \
-	OPTION(retry, settle, DURATION, OPTIONAL, "20s", "0", "10m",                               \
-	       "Pause before a command of unknown outcome is sent again, if it asks for that.")    \
+	OPTION(                                                                                    \
+	    retry, settle, DURATION, OPTIONAL, "20s", "0", "10m",                                  \
+	    "Pause before evidence is looked for, or a command of unknown outcome is sent again.") \
 	OPTION(retry, call_grace, DURATION, OPTIONAL, "2s", "0", "1m",                             \
 	       "How long a call that was never seen before may be unknown to Graph.")              \
 	OPTION(retry, call_over_memory, DURATION, OPTIONAL, "1m", "0", "1h",                       \
@@ -163,7 +165,7 @@
 	OPTION(login, other_tenants, NAMES, OPTIONAL, "", "0", "63",                               \
 	       "More tenants in which it signs in, for commands that name one.")                   \
 	OPTION(login, client_id, NAME, REQUIRED, "", "1", "255",                                   \
-	       "Id of the application, or of a user-assigned managed identity.")                   \
+	       "Id of the application, or of a user-assigned managed identity; others need none.") \
 	OPTION(login, credential, CHOICE, OPTIONAL, "auto", "",                                    \
 	       "auto,client-secret,certificate,federated-token,managed-identity",                  \
 	       "How the application signs in; auto: by what is given below.")                      \

@@ -1,6 +1,8 @@
 """The systemd unit is sound and tight, and the worker speaks to systemd as it promises."""
 
+import json
 import pathlib
+import re
 import socket
 import subprocess
 
@@ -46,6 +48,13 @@ def variables(path):
     lines = path.read_text().splitlines()
     pairs = [line.removeprefix("Environment=") for line in lines if line.startswith("Environment=")]
     return dict(pair.split("=", 1) for pair in pairs)
+
+
+def test_the_service_has_the_time_to_stop_that_the_readme_asks_for():
+    (stop,) = re.findall(r"^TimeoutStopSec=(\d+)s$", UNIT.read_text(), re.M)
+    schema = json.loads((ROOT / "config" / "invite-worker.schema.json").read_text())
+    drain = schema["properties"]["drain"]["properties"]["timeout"]["default"]
+    assert int(stop) >= int(drain.removesuffix("s")) + 25
 
 
 def test_the_service_has_a_slot_that_stays_the_same_over_restarts():
