@@ -4,7 +4,6 @@
 
 #include "worker/base/utf8.h"
 
-#include <errno.h>
 #include <math.h>
 #include <stdlib.h>
 
@@ -238,20 +237,24 @@ static size_t skip_digits(struct reader *r)
 	return (size_t)(r->at - start);
 }
 
+/* True when the integer, which has no leading zeros, is one of 64 bits. */
+static bool fits_integer(const char *start, size_t size)
+{
+	bool is_negative = *start == '-';
+	const char *most = is_negative ? "9223372036854775808" : "9223372036854775807";
+	size_t n_most = strlen(most);
+	size_t n = size - is_negative;
+
+	return n < n_most || (n == n_most && memcmp(start + is_negative, most, n) <= 0);
+}
+
 /* Something that is no digit follows every number that stands in an array or an object, and ends
  * it for strtod() too; one that is the whole text is in no such place, and is not looked at. */
 static bool fits(const struct reader *r, const char *start, bool is_integer)
 {
-	size_t size = (size_t)(r->at - start);
-
-	if (r->at == r->end || (is_integer && size <= 18))
-		return true;
-	errno = 0;
-	if (is_integer) {
-		(void)strtoll(start, NULL, 10);
-		return errno == 0;
-	}
-	return isfinite(strtod(start, NULL));
+	if (is_integer)
+		return fits_integer(start, (size_t)(r->at - start));
+	return r->at == r->end || isfinite(strtod(start, NULL));
 }
 
 static bool read_number(struct reader *r)
