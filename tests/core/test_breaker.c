@@ -54,7 +54,7 @@ static duration_t pause_of(struct fixture *f)
 	instant_t began = f->now;
 
 	assert_int_equal(f->breaker.state, BREAKER_OPEN);
-	f->now = breaker_wakes_at(&f->breaker);
+	f->now = f->breaker.until;
 	assert_false(breaker_tick(&f->breaker, (instant_t){ f->now.us - 1 }));
 	assert_true(breaker_tick(&f->breaker, f->now));
 	assert_int_equal(f->breaker.state, BREAKER_PROBING);

@@ -109,21 +109,9 @@ uint32_t breaker_allows(const struct breaker *b, uint32_t limit)
 	return 1;
 }
 
-instant_t breaker_wakes_at(const struct breaker *b)
-{
-	return b->state == BREAKER_OPEN ? b->until : INSTANT_NEVER;
-}
-
 duration_t breaker_ill_time(const struct breaker *b, instant_t now)
 {
 	int64_t going_on = instant_is_never(b->ill) ? 0 : instant_since(now, b->ill).us;
 
 	return (duration_t){ b->ill_us + going_on };
-}
-
-const char *breaker_state_text(enum breaker_state state)
-{
-	static const char *const texts[] = { "closed", "open", "probing" };
-
-	return texts[state];
 }

@@ -74,10 +74,8 @@ void doubt_inherit(struct engine *e, struct job *job, const struct map_entry *en
 		job->results[i].unknown_error = doubt_error(e, job, i, what, NULL, 0);
 	}
 	job->was_split = entry->state == MAP_PARTLY && settled < n;
-	if (job_is_started(job)) {
-		job->entry.state = LEDGER_STARTED;
+	if (job_is_started(job))
 		partition_activate(job);
-	}
 }
 
 static void note_evidence(struct job *job, enum job_evidence evidence)
@@ -268,7 +266,6 @@ static void settle_job(const struct look *l, struct job *job)
 	if (job_is_decided(job)) {
 		respond_job(l->e, job);
 	} else if (!job_is_started(job)) {
-		job->entry.state = LEDGER_NEW;
 		effects_touch(&l->e->effects, job->partition->number);
 		partition_deactivate(job);
 		partition_leave(job);

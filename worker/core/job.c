@@ -177,7 +177,6 @@ void job_decide(struct job *job, size_t index, enum status status, int16_t opera
 void job_follow(struct job *job, struct job *first)
 {
 	job->state = JOB_FOLLOWING;
-	job->first = first;
 	job->next_follower = first->followers;
 	first->followers = job;
 }

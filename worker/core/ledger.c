@@ -13,7 +13,6 @@ bool ledger_arrive(struct ledger *l, struct ledger_entry *entry, int64_t offset)
 	if (l->is_known && offset < l->next)
 		return false;
 	entry->offset = offset;
-	entry->state = LEDGER_NEW;
 	DL_APPEND(l->open, entry);
 	l->count++;
 	l->next = offset + 1;

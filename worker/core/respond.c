@@ -258,7 +258,6 @@ static void follow(struct engine *e, struct job *first)
 		struct job *job = reversed;
 
 		reversed = job->next_follower;
-		job->first = NULL;
 		if (job->duplicate_of >= 0)
 			respond_duplicate(e, job);
 		else
@@ -346,8 +345,6 @@ void respond_cancel(struct engine *e, struct job *job, const struct job *target)
 
 void respond_duplicate(struct engine *e, struct job *job)
 {
-	if (job->state == JOB_ABANDONED)
-		return;
 	job_decide_rest(job, STATUS_DUPLICATE, -1);
 	respond_job(e, job);
 }

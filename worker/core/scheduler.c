@@ -44,7 +44,6 @@ static void mark_sent(struct engine *e, struct invite *invite)
 
 		if (job != last) {
 			partition_activate(job);
-			job->entry.state = LEDGER_STARTED;
 			job->attempts++;
 			job->batch_commands = (uint32_t)batch->n_jobs;
 			job->batch_participants = (uint32_t)batch->n;

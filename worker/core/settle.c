@@ -393,7 +393,6 @@ static void settle_batch(struct answered *a)
 		if (job_is_decided(job)) {
 			respond_job(a->e, job);
 		} else if (!job_is_started(job)) {
-			job->entry.state = LEDGER_NEW;
 			effects_touch(&a->e->effects, job->partition->number);
 			partition_deactivate(job);
 			partition_leave(job);

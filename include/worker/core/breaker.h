@@ -64,12 +64,7 @@ bool breaker_tick(struct breaker *b, instant_t now);
 /* How many requests may be in flight, of 'limit'. */
 uint32_t breaker_allows(const struct breaker *b, uint32_t limit);
 
-/* When breaker_tick() will change the state; NEVER when only an answer can. */
-instant_t breaker_wakes_at(const struct breaker *b);
-
 /* How long in all it has not been closed. The difference of two is the time between them. */
 duration_t breaker_ill_time(const struct breaker *b, instant_t now);
-
-const char *breaker_state_text(enum breaker_state state);
 
 #endif

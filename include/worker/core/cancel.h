@@ -3,8 +3,8 @@
  * A cancel names a command of its call that came before it. What of that command is not sent, and
  * not on its way, is never sent; what is on its way is judged by its answer, and what is in doubt
  * by evidence. The cancel's own reply comes behind that of the command, and says whether something
- * of it was withdrawn: so the two cannot contradict each other, and a cancel that was read again
- * after a crash finds its command either as it was or with its reply. */
+ * of it was withdrawn. A cancel that is read again after a crash finds its command either as it was
+ * or with its reply: then it is too late for it, even if that reply says that it was withdrawn. */
 #ifndef WORKER_CORE_CANCEL_H
 #define WORKER_CORE_CANCEL_H
 

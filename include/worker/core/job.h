@@ -92,7 +92,6 @@ struct job {
 	uint32_t retries;        /* Those that had no effect, since a part of it was decided */
 	uint32_t batch_commands; /* Of the last of these requests */
 	uint32_t batch_participants;
-	struct job *first;     /* JOB_FOLLOWING: the one that it waits for, while that is open */
 	int64_t duplicate_of;  /* The offset of the command that it repeats; -1: not a duplicate */
 	struct job *followers; /* Jobs that wait for this one, linked by 'next_follower' */
 	struct job *next_follower;

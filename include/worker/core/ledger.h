@@ -10,16 +10,10 @@
 #include <stddef.h>
 #include <stdint.h>
 
-enum ledger_state {
-	LEDGER_NEW,    /* Nothing of it was sent */
-	LEDGER_STARTED /* A request of it is, or may be, on its way */
-};
-
 /* One open offset; memory of the caller, which keeps it until ledger_settle(). */
 struct ledger_entry {
 	struct ledger_entry *prev, *next; /* Private */
 	int64_t offset;
-	enum ledger_state state;
 };
 
 struct ledger {

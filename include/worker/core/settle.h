@@ -6,10 +6,10 @@
 #include "worker/core/state.h"
 
 /* An invite that was to be marked is not sent after all: a command of it has expired meanwhile or
- * was withdrawn, or Graph has become ill. Frees the invite. */
+ * was withdrawn, or Graph has become ill. The invite may be used for another request then. */
 void settle_unsent(struct engine *e, struct invite *invite);
 
-/* An answer to an invite that is in flight. Frees the invite. */
+/* An answer to an invite that is in flight, which may be used for another request then. */
 void settle_answer(struct engine *e, struct invite *invite, const struct answer *answer);
 
 #endif
