@@ -227,6 +227,7 @@ void call_doubt(struct engine *e, struct call *call)
 {
 	if (call->doubts++ == 0)
 		call->doubt_since = e->now;
+	call->looks = 0;
 	call->doubt_until = instant_max(call->doubt_until, instant_add(e->now, e->policy->settle));
 }
 

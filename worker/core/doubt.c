@@ -256,7 +256,9 @@ static void judge_job(struct look *l, struct job *job, bool is_last)
 /* Reply to what is decided now; what may be sent again stays in the queue. */
 static void settle_job(const struct look *l, struct job *job)
 {
-	if (job_has_doubt(job)) {
+	job->is_asked = false;
+	job->was_looked = job_has_doubt(job);
+	if (job->was_looked) {
 		partition_leave(job);
 		return;
 	}
@@ -272,13 +274,15 @@ static void settle_job(const struct look *l, struct job *job)
 	}
 }
 
+/* Who joined after the look had begun waits for one of its own: what became of its request may not
+ * have been there to be seen. */
 static void judge_all(struct look *l, bool is_last)
 {
 	struct job *job, *next;
 
 	for (job = call_first(l->call); job; job = next) {
 		next = call_after(l->call, job);
-		if (!job_has_doubt(job))
+		if (!job->is_asked)
 			continue;
 		judge_job(l, job, is_last);
 		settle_job(l, job);
@@ -304,16 +308,16 @@ static bool ask_again(struct engine *e, struct call *call, const struct answer *
 	    outcome.class != OUTCOME_UNAUTHORIZED && !is_no_answer(answer))
 		return false;
 	/* Without a token nothing was asked, which is no reason to give up. */
-	if (answer->progress != ANSWER_NO_TOKEN || call->failures + 1 < LOOKS_MAX)
-		call->failures++;
-	if (call->failures > LOOKS_MAX)
+	if (answer->progress != ANSWER_NO_TOKEN || call->looks + 1 < LOOKS_MAX)
+		call->looks++;
+	if (call->looks > LOOKS_MAX)
 		return false;
 	pause = outcome.has_retry_after ? outcome.retry_after
 	                                : retry_backoff(e->policy->retry_base, e->policy->retry_cap,
-	                                                call->failures, &e->random);
+	                                                call->looks, &e->random);
 	if (pause.us > e->policy->max_hold.us)
 		return false;
-	call->doubt_until = instant_add(e->now, pause);
+	call->doubt_until = instant_max(call->doubt_until, instant_add(e->now, pause));
 	return true;
 }
 
@@ -323,8 +327,7 @@ static void conclude(struct look *l, bool is_last)
 	struct call *call = l->call;
 
 	judge_all(l, is_last);
-	call->look_at_roster = !is_last && call->doubts > 0;
-	call->failures = 0;
+	call->looks = 0;
 	if (call->doubts == 0)
 		call_clear_hold(call);
 }
@@ -332,7 +335,7 @@ static void conclude(struct look *l, bool is_last)
 /* That Graph answers at all is what a look can tell: what it looks at is not always there. */
 static void note_health(struct engine *e, const struct call *call, const struct answer *answer)
 {
-	struct breaker_answer heard = { .sent = call->doubt_until,
+	struct breaker_answer heard = { .sent = call->looked_at,
 		                        .now = e->now,
 		                        .health = HEALTH_WELL,
 		                        .call = call->alarm_id };
@@ -356,11 +359,24 @@ void doubt_judge(struct engine *e, struct call *call, const struct answer *answe
 	application_end(e, application_of(e, call));
 	if (!ask_again(e, call, answer)) {
 		l.evidence = evidence_read(answer);
-		conclude(&l, call->look_at_roster || !e->policy->look_at_roster);
+		conclude(&l, l.is_roster || !e->policy->look_at_roster);
 		evidence_free(l.evidence);
 	}
 	call_update(e, call);
 	partition_check_quiet(e, partition);
+}
+
+/* The look is about all that are in doubt now. True when the operations were read for each of them
+ * before. */
+static bool ask_for_all(struct call *call)
+{
+	bool were_looked = true;
+
+	for (struct job *job = call_first(call); job; job = call_after(call, job)) {
+		job->is_asked = job_has_doubt(job);
+		were_looked = were_looked && (job->was_looked || !job->is_asked);
+	}
+	return were_looked;
 }
 
 void doubt_give_up(struct engine *e, struct call *call)
@@ -368,6 +384,7 @@ void doubt_give_up(struct engine *e, struct call *call)
 	struct partition *partition = call->partition;
 	struct look l = { .e = e, .call = call };
 
+	ask_for_all(call);
 	conclude(&l, true);
 	call_update(e, call);
 	partition_check_quiet(e, partition);
@@ -386,12 +403,11 @@ void doubt_look(struct engine *e, struct call *call)
 		e->effects.out_of_memory = true;
 		return;
 	}
-	if (!e->policy->look_at_operations)
-		call->look_at_roster = true;
+	call->look_at_roster = ask_for_all(call) || !e->policy->look_at_operations;
 	look.look_id = call->look_id;
 	look.kind = call->look_at_roster ? LOOK_ROSTER : LOOK_OPERATIONS;
 	call->state = CALL_BUSY;
-	call->doubt_until = e->now;
+	call->looked_at = e->now;
 	application_begin(e, application_of(e, call));
 	call_wait_for(e, call, WAIT_HOLD);
 	trace(e, "%s: looks for evidence in %s", call->id,

@@ -47,7 +47,9 @@ struct call {
 	instant_t doubt_since;
 	instant_t doubt_until;   /* What may still be on its way has arrived by then */
 	uint64_t look_id;        /* While evidence is looked for; else SLOTS_NONE */
-	bool look_at_roster;     /* The operations have been read */
+	bool look_at_roster;     /* That look is at the roster, not at the operations */
+	instant_t looked_at;     /* When it began */
+	unsigned looks;          /* In a row without an answer */
 	instant_t hold_until;    /* Nothing is sent before it */
 	instant_t held_since;    /* Begin of an unbroken row of holds; NEVER: none */
 	instant_t held_at;       /* When it was last told to wait */
@@ -93,8 +95,8 @@ struct job *call_after(const struct call *call, const struct job *job);
  * forgotten. May free it. Not while BUSY. */
 void call_update(struct engine *e, struct call *call);
 
-/* A part of the job may have been sent: nothing of the call goes on before evidence was looked for,
- * and that not before the settle time. */
+/* A part of a job may have been sent: nothing of the call goes on before evidence was looked for,
+ * and that not before the settle time. A look that is on its way is not about this job. */
 void call_doubt(struct engine *e, struct call *call);
 
 /* Nothing of the call is sent before 'until'. Never shortens a hold. */

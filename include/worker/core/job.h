@@ -83,6 +83,8 @@ struct job {
 	bool is_staged;                 /* Its reply is in the open transaction */
 	bool is_canceled;               /* What of it has not left shall not leave any more */
 	bool is_active;                 /* Counted in partition.n_active */
+	bool is_asked;                  /* A look that has begun is about its doubts */
+	bool was_looked;                /* The operations were read for them */
 	uint32_t first_new;             /* No participant before it is DELIVERY_NEW */
 	uint32_t n_done;                /* Participants that are decided */
 	uint32_t n_results;
