@@ -490,8 +490,7 @@ static void find_nothing(struct world *w)
 {
 	static const char nothing[] = "{\"value\":[]}";
 
-	world_answer_look(w, (struct answer){ ANSWER_COMPLETE,
-	                                      .http_status = 200,
+	world_answer_look(w, (struct answer){ ANSWER_COMPLETE, .http_status = 200,
 	                                      .body = { nothing, sizeof(nothing) - 1 } });
 }
 

@@ -145,8 +145,7 @@ static bool is_context_unique(const struct look *l, const struct job *job)
 	return true;
 }
 
-/* True when an operation is found; it is in e->operation then. */
-static bool find_operation(const struct look *l, const struct job *job, size_t index)
+static bool search_operation(const struct look *l, const struct job *job, size_t index)
 {
 	struct engine *e = l->e;
 	const struct command *command = job->command;
@@ -161,6 +160,15 @@ static bool find_operation(const struct look *l, const struct job *job, size_t i
 	return evidence_find_own(l->evidence, buffer_bytes(&e->topic), job->partition->number,
 	                         job->entry.offset, index, e->policy->graph_url, call_id,
 	                         &e->operation);
+}
+
+/* True when an operation is found; it is in e->operation then. */
+static bool find_operation(const struct look *l, const struct job *job, size_t index)
+{
+	bool is_found = search_operation(l, job, index);
+
+	out_of_memory_if(l->e, !buffer_ok(&l->e->operation));
+	return is_found;
 }
 
 /* The operation's place among the job's; participants of one request share it. */
@@ -358,8 +366,10 @@ void doubt_judge(struct engine *e, struct call *call, const struct answer *answe
 	note_health(e, call, answer);
 	application_end(e, application_of(e, call));
 	if (!ask_again(e, call, answer)) {
-		l.evidence = evidence_read(answer);
-		conclude(&l, l.is_roster || !e->policy->look_at_roster);
+		if (evidence_read(answer, &l.evidence))
+			conclude(&l, l.is_roster || !e->policy->look_at_roster);
+		else
+			e->effects.out_of_memory = true;
 		evidence_free(l.evidence);
 	}
 	call_update(e, call);

@@ -52,23 +52,26 @@ static struct evidence *evidence_new(const struct answer *answer)
 	return e;
 }
 
-struct evidence *evidence_read(const struct answer *answer)
+bool evidence_read(const struct answer *answer, struct evidence **ret)
 {
 	struct evidence *e;
+	bool has_memory;
 
+	*ret = NULL;
 	if (answer->progress != ANSWER_COMPLETE || answer->http_status < 200 ||
 	    answer->http_status > 299 || answer->body.size == 0)
-		return NULL;
+		return true;
 	e = evidence_new(answer);
 	if (!e)
-		return NULL;
+		return false;
 	e->values =
 	    value_member(document_read(&e->document, e->source.body, ANSWER_DEPTH_MAX), "value");
-	if (!value_is(e->values, VALUE_ARRAY)) {
+	has_memory = e->document.problem != DOCUMENT_NO_MEMORY;
+	if (value_is(e->values, VALUE_ARRAY))
+		*ret = e;
+	else
 		evidence_free(e);
-		return NULL;
-	}
-	return e;
+	return has_memory;
 }
 
 void evidence_free(struct evidence *e)

@@ -238,7 +238,7 @@ void respond_job(struct engine *e, struct job *job)
 	trace(e, "p%d@%lld: reply %s", job->partition->number, (long long)job->entry.offset,
 	      status_text(job_status(job)));
 	write_reply(e, job);
-	if (is_dead(e, job))
+	if (!e->effects.out_of_memory && is_dead(e, job))
 		write_failed_letter(e, job);
 }
 

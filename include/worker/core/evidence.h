@@ -12,9 +12,10 @@
 
 struct evidence; /* The operations or the roster of one call, read */
 
-/* Read the answer to GET …/operations or GET …/participants. NULL when it holds nothing that can be
- * read: no answer, an error, not JSON, no array `value`. The caller frees it. */
-struct evidence *evidence_read(const struct answer *answer) MUST_CHECK;
+/* Read the answer to GET …/operations or GET …/participants. '*ret' is NULL when it holds nothing
+ * that can be read: no answer, an error, not JSON, no array `value`. The caller frees it. False
+ * when there is no memory, which is no reason to believe that nothing is there. */
+bool evidence_read(const struct answer *answer, struct evidence **ret) MUST_CHECK;
 void evidence_free(struct evidence *e);
 
 /* An operation whose clientContext is exactly 'context'. Appends the operation object of the
