@@ -192,6 +192,24 @@ static void a_drain_sends_nothing_after_its_time(void **state)
 	assert_int_equal(w->partitions[0].n_quiet, 1);
 }
 
+/* Its request was kept back at the last moment. */
+static void what_expires_on_its_way_does_not_hold_its_company(void **state)
+{
+	struct world *w = *state;
+
+	give(w, 0, "ann", 1000);
+	give(w, 1, "bob", 0);
+	world_elapse(w, 1000);
+	world_answer_post(w, &w->posts[0],
+	                  (struct answer){ .progress = ANSWER_NOT_SENT, .is_withheld = true });
+	expect_status(w, 0, "expired");
+	EXPECT_REQUESTS(w, "ann bob", "bob");
+	world_accept(w);
+	expect_status(w, 1, "accepted");
+	world_finish(w);
+	expect_all_done(w);
+}
+
 static void what_a_drain_leaves_expires_at_the_next_owner(void **state)
 {
 	struct world *w = *state;
@@ -236,6 +254,7 @@ int main(void)
 		WORLD_TEST(a_command_in_doubt_is_not_sent_once_more_after_its_time),
 		WORLD_TEST(a_command_in_doubt_that_graph_has_is_reconciled_after_its_time),
 		WORLD_TEST(a_drain_sends_nothing_after_its_time),
+		WORLD_TEST(what_expires_on_its_way_does_not_hold_its_company),
 		WORLD_TEST(what_a_drain_leaves_expires_at_the_next_owner),
 		WORLD_TEST(what_a_full_service_holds_up_expires),
 	};
