@@ -351,6 +351,61 @@ static void a_doubt_that_is_being_looked_at_is_left_with_the_answer(void **state
 	expect_no_reply(w, 0);
 }
 
+static void a_doubt_is_left_also_with_an_answer_that_says_nothing(void **state)
+{
+	struct world *w = *state;
+
+	at_once(w);
+	w->looks_by_hand = true;
+	world_command(w, 0, "call-a", "ann");
+	world_restart(w);
+	world_elapse(w, SETTLE_MS);
+	world_revoke(w, 0);
+	world_answer_look(w, (struct answer){ ANSWER_COMPLETE, .http_status = 503 });
+	assert_int_equal(w->partitions[0].n_quiet, 1);
+	world_finish(w);
+	assert_int_equal(w->n_looked[LOOK_OPERATIONS], 1);
+	expect_no_reply(w, 0);
+}
+
+/* Offset 0 is new, and 1 was begun. */
+static void offer_one_begun(struct world *w)
+{
+	const struct map_entry entries[] = { { .offset = 0, .state = MAP_NEW },
+		                             { .offset = 1, .state = MAP_STARTED } };
+	struct map map;
+	struct buffer text;
+
+	map_init(&map, 0);
+	for (size_t i = 0; i < 2; i++)
+		assert_true(map_add(&map, &entries[i]));
+	map.end = 2;
+	buffer_init(&text, MAP_TEXT_MAX);
+	assert_true(map_encode(&map, &text));
+	world_offer(w, 0, 0, buffer_bytes(&text).data);
+	buffer_close(&text);
+	map_close(&map);
+}
+
+static void a_doubt_that_came_during_a_request_is_left_with_its_answer(void **state)
+{
+	struct world *w = *state;
+
+	at_once(w);
+	world_crash(w);
+	offer_one_begun(w);
+	world_command(w, 0, "call-a", "ann");
+	world_elapse(w, 10);
+	assert_int_equal(world_open_posts(w), 1);
+	world_command(w, 1, "call-a", "bob");
+	world_revoke(w, 0);
+	assert_int_equal(w->partitions[0].n_quiet, 0);
+	world_accept(w);
+	expect_status(w, 0, "accepted");
+	assert_int_equal(w->partitions[0].n_quiet, 1);
+	expect_no_reply(w, 1);
+}
+
 static void an_answer_that_leaves_a_doubt_ends_a_revoked_partition(void **state)
 {
 	struct world *w = *state;
@@ -475,6 +530,8 @@ int main(void)
 		WORLD_TEST(what_was_replied_is_not_worked_on_when_it_comes_again),
 		WORLD_TEST(doubts_are_left_at_once_when_their_partition_is_revoked),
 		WORLD_TEST(a_doubt_that_is_being_looked_at_is_left_with_the_answer),
+		WORLD_TEST(a_doubt_is_left_also_with_an_answer_that_says_nothing),
+		WORLD_TEST(a_doubt_that_came_during_a_request_is_left_with_its_answer),
 		WORLD_TEST(an_answer_that_leaves_a_doubt_ends_a_revoked_partition),
 		WORLD_TEST(what_comes_after_the_revoke_is_still_started_in_the_map),
 		WORLD_TEST(a_late_answer_to_a_look_of_a_forgotten_partition_changes_nothing),

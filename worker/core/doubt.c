@@ -372,6 +372,7 @@ void doubt_judge(struct engine *e, struct call *call, const struct answer *answe
 			e->effects.out_of_memory = true;
 		evidence_free(l.evidence);
 	}
+	partition_leave_call(call);
 	call_update(e, call);
 	partition_check_quiet(e, partition);
 }

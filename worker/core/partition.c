@@ -342,16 +342,16 @@ void partition_leave(struct job *job)
 	job->state = JOB_ABANDONED;
 }
 
-static void leave_new(struct engine *e, struct call *call)
+void partition_leave_call(struct call *call)
 {
 	struct job *job, *next;
 
+	if (call->partition->state != PARTITION_REVOKING)
+		return;
 	for (job = call_first(call); job; job = next) {
 		next = call_after(call, job);
 		partition_leave(job);
 	}
-	if (call->state != CALL_BUSY)
-		call_update(e, call);
 }
 
 void partition_revoke(struct engine *e, struct partition *p)
@@ -369,7 +369,9 @@ void partition_revoke(struct engine *e, struct partition *p)
 	p->state = PARTITION_REVOKING;
 	trace(e, "p%d is to be given back", p->number);
 	HASH_ITER (hh, p->calls, call, next) {
-		leave_new(e, call);
+		partition_leave_call(call);
+		if (call->state != CALL_BUSY)
+			call_update(e, call);
 	}
 	partition_check_quiet(e, p);
 }

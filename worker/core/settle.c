@@ -435,6 +435,7 @@ void settle_unsent(struct engine *e, struct invite *invite)
 		if (begins_job(&invite->batch, i))
 			invite->batch.items[i].job->attempts--;
 	settle_batch(&a);
+	partition_leave_call(a.call);
 	call_update(e, a.call);
 	partition_check_quiet(e, partition);
 	scheduler_forget(e, invite);
@@ -461,6 +462,7 @@ void settle_answer(struct engine *e, struct invite *invite, const struct answer 
 		a.call->state = CALL_IDLE;
 		apply(&a);
 		settle_batch(&a);
+		partition_leave_call(a.call);
 		call_update(e, a.call);
 		partition_check_quiet(e, partition);
 	}

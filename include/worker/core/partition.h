@@ -65,6 +65,9 @@ void partition_deactivate(struct job *job);
  */
 void partition_leave(struct job *job);
 
+/* The same for all that is queued at a call, which must be updated then. */
+void partition_leave_call(struct call *call);
+
 /* Tell the shell once when a partition that is being revoked has nothing going on any more. */
 void partition_check_quiet(struct engine *e, struct partition *p);
 
