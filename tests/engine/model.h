@@ -41,6 +41,8 @@ struct world_command {
 	unsigned replied_step; /* 0: no reply yet */
 	unsigned n_refused;    /* Writes that were refused */
 	unsigned n_replies;
+	unsigned n_refused_replies;
+	bool is_reply_staged, is_reply_stored; /* Itself, not a letter instead */
 	unsigned n_dead_letters;
 	char dead_letter_reason[32]; /* Of the last one */
 	bool has_dead_value;
@@ -75,6 +77,7 @@ struct world_post {
 
 struct world_write {
 	uint64_t id;
+	uint64_t with_id; /* Its command's other one */
 	enum write_kind kind;
 	size_t command; /* Index into world.commands */
 	bool is_staged;

@@ -336,15 +336,25 @@ void oracle_reply(const struct world *w, const struct world_command *c)
 	}
 }
 
-/* What a map must say of a command, if it must say anything. */
+bool oracle_is_replied(const struct world *w, const struct world_command *c, bool staged)
+{
+	unsigned n = c->n_stored + c->n_refused + (staged ? c->n_in_transaction : 0);
+
+	if (w->policy.exactly_once && (c->is_reply_stored || (staged && c->is_reply_staged)))
+		return true;
+	return (!staged || c->n_in_transaction > 0) && n == c->n_replies + c->n_dead_letters;
+}
+
+/* What a map must say of a command, if it must say anything. Of two letters nobody but the engine
+ * knows which one stands for a reply that was refused. */
 static void judge_entry(const struct world *w, const struct world_command *c, const struct map *map,
                         bool staged)
 {
-	bool is_in_it =
-	    staged && c->n_in_transaction > 0 &&
-	    c->n_stored + c->n_in_transaction + c->n_refused == c->n_replies + c->n_dead_letters;
+	bool is_in_it = staged && oracle_is_replied(w, c, true);
 	bool is_replied = c->offset < map->base || map_state(map, c->offset) == MAP_REPLIED;
 
+	if (c->n_dead_letters > 1 && c->n_refused_replies == c->n_replies)
+		return;
 	if (is_replied)
 		assert_true(c->is_done || is_in_it);
 	else if (!w->is_committing)

@@ -14,6 +14,10 @@ void oracle_mark(struct world *w);
 /* A reply or dead letter is to be written: at most one, unless one before was refused. */
 void oracle_write(const struct world_command *command, enum write_kind kind);
 
+/* Its reply is stored, or in the open transaction if 'staged' counts; without transactions also all
+ * else that is written for it. */
+bool oracle_is_replied(const struct world *w, const struct world_command *command, bool staged);
+
 /* A question is asked: it counts as a request. */
 void oracle_look(struct world *w, const struct world_look *look);
 

@@ -89,7 +89,8 @@ void world_lose_command(struct world_command *c)
 	c->is_gone = true;
 	c->arrived_step = c->replied_step = 0;
 	c->n_refused = c->n_replies = c->n_dead_letters = c->n_stored = 0;
-	c->n_in_transaction = 0;
+	c->n_in_transaction = c->n_refused_replies = 0;
+	c->is_reply_staged = c->is_reply_stored = false;
 	if (!c->is_done) {
 		json_decref(c->reply);
 		c->reply = NULL;

@@ -1,6 +1,8 @@
 /* What failed goes to the dead letters when the policy says so, as it came. */
 #include "engine/expect.h"
 
+#include "worker/base/slots.h"
+
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdlib.h>
@@ -124,8 +126,7 @@ static void without_the_option_there_is_none(void **state)
 	expect_all_done(w);
 }
 
-/* The offset waits for both, and both are in one transaction. */
-static void the_offset_is_held_until_both_are_stored(void **state)
+static void a_reply_and_its_letter_are_written_together(void **state)
 {
 	struct world *w = *state;
 
@@ -134,12 +135,126 @@ static void the_offset_is_held_until_both_are_stored(void **state)
 	give(w, 0, "ann");
 	world_refuse(w, 409, "Conflict");
 	assert_int_equal(w->n_writes, 2);
-	world_written(w, NULL);
+	assert_true(w->writes[0].with_id == SLOTS_NONE);
+	assert_true(w->writes[1].with_id == w->writes[0].id);
+	world_stage(w, 2);
+	world_commit_staged(w);
+	expect_stored(w, 1);
+	world_finish(w);
+	expect_all_done(w);
+}
+
+/* The broker may have refused the letter: the reply is there, and another would be one too many. */
+static void a_reply_counts_without_its_letter(void **state)
+{
+	struct world *w = *state;
+
+	with_letters(w);
+	w->writes_by_hand = true;
+	give(w, 0, "ann");
+	world_refuse(w, 409, "Conflict");
+	world_stage(w, 1);
 	expect_stored(w, 0);
+	world_commit_staged(w);
+	assert_int_equal(w->partitions[0].committed.offset, 1);
+	expect_stored(w, 1);
+	assert_int_equal(w->n_writes, 1);
 	world_written(w, NULL);
 	expect_stored(w, 1);
 	world_finish(w);
 	expect_all_done(w);
+}
+
+static void store_reply_alone(struct world *w)
+{
+	with_letters(w);
+	w->writes_by_hand = true;
+	world_give(w, (struct given){ .call = "call-a", .who = "ann", .resends = true });
+	world_refuse(w, 409, "Conflict");
+	world_stage(w, 1);
+	world_commit_staged(w);
+	w->writes_by_hand = false;
+}
+
+static void expect_nothing_more(struct world *w)
+{
+	world_restart(w);
+	world_finish(w);
+	EXPECT_REQUESTS(w, "ann");
+	assert_int_equal(world_find(w, 0, 0)->n_replies, 0);
+}
+
+static void a_crash_between_a_reply_and_its_letter_repeats_nothing(void **state)
+{
+	struct world *w = *state;
+
+	store_reply_alone(w);
+	expect_nothing_more(w);
+}
+
+static void a_plain_commit_between_a_reply_and_its_letter_takes_nothing_back(void **state)
+{
+	struct world *w = *state;
+
+	store_reply_alone(w);
+	world_commit(w, 0);
+	assert_int_equal(w->partitions[0].committed.offset, 1);
+	expect_nothing_more(w);
+}
+
+/* Without a transaction one of them can be there alone at any time. */
+static void at_least_once_the_offset_is_held_until_both_are_stored(void **state)
+{
+	struct world *w = *state;
+	struct policy policy = world_policy();
+
+	policy.dead_letter_failed = true;
+	policy.exactly_once = false;
+	policy.batch_window = duration_ms(0);
+	world_reopen(w, policy);
+	w->writes_by_hand = true;
+	give(w, 0, "ann");
+	world_refuse(w, 409, "Conflict");
+	world_written(w, NULL);
+	expect_stored(w, 0);
+	world_written(w, NULL);
+	expect_stored(w, 1);
+}
+
+/* The reply waits still: the short letter goes with it, as the whole one would have. */
+static void a_letter_that_is_cut_short_goes_with_its_reply(void **state)
+{
+	struct world *w = *state;
+
+	with_letters(w);
+	w->writes_by_hand = true;
+	give(w, 0, "ann");
+	world_refuse(w, 409, "Conflict");
+	world_write_done(w, 1, "too large");
+	assert_int_equal(w->n_writes, 2);
+	assert_true(w->writes[1].with_id == w->writes[0].id);
+	world_stage(w, 2);
+	world_commit_staged(w);
+	expect_stored(w, 1);
+}
+
+/* That is all there is to be done for it. */
+static void a_letter_that_nobody_takes_holds_no_reply(void **state)
+{
+	struct world *w = *state;
+
+	with_letters(w);
+	w->writes_by_hand = true;
+	give(w, 0, "ann");
+	world_refuse(w, 409, "Conflict");
+	world_write_done(w, 1, "too large");
+	world_write_done(w, 1, "too large");
+	expect_stored(w, 0);
+	world_written(w, NULL);
+	expect_stored(w, 1);
+	world_restart(w);
+	world_finish(w);
+	EXPECT_REQUESTS(w, "ann");
 }
 
 static void a_letter_that_is_refused_is_cut_short(void **state)
@@ -197,7 +312,13 @@ int main(void)
 		WORLD_TEST(what_was_held_for_too_long_has_one_though_its_record_is_long_gone),
 		WORLD_TEST(the_rest_has_none),
 		WORLD_TEST(without_the_option_there_is_none),
-		WORLD_TEST(the_offset_is_held_until_both_are_stored),
+		WORLD_TEST(a_reply_and_its_letter_are_written_together),
+		WORLD_TEST(a_reply_counts_without_its_letter),
+		WORLD_TEST(a_crash_between_a_reply_and_its_letter_repeats_nothing),
+		WORLD_TEST(a_plain_commit_between_a_reply_and_its_letter_takes_nothing_back),
+		WORLD_TEST(at_least_once_the_offset_is_held_until_both_are_stored),
+		WORLD_TEST(a_letter_that_is_cut_short_goes_with_its_reply),
+		WORLD_TEST(a_letter_that_nobody_takes_holds_no_reply),
 		WORLD_TEST(a_letter_that_is_refused_is_cut_short),
 		WORLD_TEST(the_next_owner_writes_it_too),
 		WORLD_TEST(at_least_once_writes_it_too),

@@ -260,6 +260,7 @@ static void a_reply_that_was_staged_and_then_refused_counts_no_more(void **state
 	world_stage(w, 1);
 	w->writes[0].is_staged = false;
 	world_find(w, 0, 0)->n_in_transaction = 0;
+	world_find(w, 0, 0)->is_reply_staged = false;
 	world_write_done(w, 0, "too large");
 	assert_int_equal(w->n_writes, 1);
 	world_stage(w, 1);

@@ -130,6 +130,7 @@ static void take_writes(struct world *w, const struct effects *f)
 		w->writes = more(w->writes, w->n_writes, sizeof(*w->writes));
 		w->writes[w->n_writes++] =
 		    (struct world_write){ .id = effect->write_id,
+			                  .with_id = effect->with_id,
 			                  .kind = effect->kind,
 			                  .command = (size_t)(c - w->commands) };
 	}
@@ -255,13 +256,16 @@ void world_stage(struct world *w, size_t n)
 {
 	uint64_t *ids = calloc(n + 1, sizeof(*ids));
 	size_t n_ids = 0;
+	struct world_command *c;
 
 	assert_non_null(ids);
 	for (size_t i = 0; i < w->n_writes && n_ids < n; i++) {
 		if (w->writes[i].is_staged || w->writes[i].is_late)
 			continue;
+		c = &w->commands[w->writes[i].command];
 		w->writes[i].is_staged = true;
-		w->commands[w->writes[i].command].n_in_transaction++;
+		c->n_in_transaction++;
+		c->is_reply_staged |= w->writes[i].kind == WRITE_REPLY;
 		ids[n_ids++] = w->writes[i].id;
 	}
 	world_step(w, (struct event){ .type = EVENT_STAGED, .staged = { ids, n_ids } });
@@ -272,8 +276,10 @@ void world_unstage(struct world *w)
 {
 	for (size_t i = 0; i < w->n_writes; i++)
 		w->writes[i].is_staged = false;
-	for (size_t i = 0; i < w->n_commands; i++)
+	for (size_t i = 0; i < w->n_commands; i++) {
 		w->commands[i].n_in_transaction = 0;
+		w->commands[i].is_reply_staged = false;
+	}
 	world_step(w, (struct event){ .type = EVENT_UNSTAGED });
 }
 
@@ -287,7 +293,8 @@ static void commit_transaction(struct world *w)
 			continue;
 		c->n_stored++;
 		c->n_in_transaction--;
-		c->is_done = c->n_stored + c->n_refused == c->n_replies + c->n_dead_letters;
+		c->is_reply_stored |= w->writes[i].kind == WRITE_REPLY;
+		c->is_done = oracle_is_replied(w, c, false);
 	}
 	for (int32_t i = 0; i < WORLD_PARTITIONS; i++) {
 		struct world_commit *commit = &w->partitions[i].committed;
@@ -326,7 +333,7 @@ static void write_plainly(struct world *w, size_t i)
 
 	drop(w->writes, &w->n_writes, i, sizeof(*w->writes));
 	c->n_stored++;
-	c->is_done = c->n_stored + c->n_refused == c->n_replies + c->n_dead_letters;
+	c->is_done = oracle_is_replied(w, c, false);
 	world_step(w, (struct event){ .type = EVENT_WRITTEN, .written = { id, NULL } });
 	world_commit(w, c->partition);
 }
@@ -334,11 +341,14 @@ static void write_plainly(struct world *w, size_t i)
 void world_write_done(struct world *w, size_t i, const char *error)
 {
 	struct world_write write;
+	struct world_command *c;
 
 	assert_true(i < w->n_writes);
 	write = w->writes[i];
+	c = &w->commands[write.command];
 	if (error || write.is_late) {
-		w->commands[write.command].n_refused += !write.is_late;
+		c->n_refused += !write.is_late;
+		c->n_refused_replies += !write.is_late && write.kind == WRITE_REPLY;
 		drop(w->writes, &w->n_writes, i, sizeof(*w->writes));
 		world_step(w,
 		           (struct event){ .type = EVENT_WRITTEN, .written = { write.id, error } });

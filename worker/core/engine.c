@@ -222,7 +222,6 @@ static void evidence(struct engine *e, const struct event *event)
 		doubt_judge(e, call, event->evidence.answer);
 }
 
-/* A job counts as stored when all that is written for it is in the transaction. */
 static void staged(struct engine *e, const struct event *event)
 {
 	for (size_t i = 0; i < event->staged.n; i++) {
@@ -231,12 +230,6 @@ static void staged(struct engine *e, const struct event *event)
 		if (write)
 			write->is_staged = true;
 	}
-	for (size_t i = 0; i < event->staged.n; i++) {
-		struct write *write = slots_find(&e->writes, event->staged.write_ids[i]);
-
-		if (write)
-			write_job(write)->is_staged = job_is_all_staged(write_job(write));
-	}
 }
 
 static void unstaged(struct engine *e)
@@ -244,10 +237,8 @@ static void unstaged(struct engine *e)
 	for (uint32_t i = 0; i < e->writes.capacity; i++) {
 		struct write *write = slots_at(&e->writes, i);
 
-		if (!write)
-			continue;
-		write->is_staged = false;
-		write_job(write)->is_staged = false;
+		if (write)
+			write->is_staged = false;
 	}
 }
 

@@ -1,8 +1,6 @@
 /* Commands at work: see job.h. */
 #include "worker/core/job.h"
 
-#include "worker/base/slots.h"
-
 #include <stdlib.h>
 
 #define COPIED_VALUE_MAX 1024 /* Bytes of a header value; a longer one is not copied */
@@ -32,6 +30,13 @@ struct job *write_job(struct write *write)
 	    write->is_dead_letter ? offsetof(struct job, dead_letter) : offsetof(struct job, reply);
 
 	return (struct job *)((char *)write - place);
+}
+
+struct write *write_twin(struct write *write)
+{
+	struct job *job = write_job(write);
+
+	return write->is_dead_letter ? &job->reply : &job->dead_letter;
 }
 
 void job_free(struct job *job)
@@ -197,10 +202,9 @@ bool job_is_started(const struct job *job)
 	return false;
 }
 
-bool job_is_all_staged(const struct job *job)
+bool job_is_replied(const struct job *job, bool staged)
 {
-	return (job->reply.id == SLOTS_NONE || job->reply.is_staged) &&
-	       (job->dead_letter.id == SLOTS_NONE || job->dead_letter.is_staged);
+	return job->reply.is_stored || (staged && job->reply.is_staged);
 }
 
 bool job_has_doubt(const struct job *job)

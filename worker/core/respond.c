@@ -68,6 +68,7 @@ static struct effect_write *begin_write(struct engine *e, struct write *write, e
 	write->id = slots_put(&e->writes, write);
 	out_of_memory_if(e, write->id == SLOTS_NONE);
 	effect->write_id = write->id;
+	effect->with_id = write_twin(write)->id;
 	effect->kind = kind;
 	/* The transaction that carries the record must commit the partition's map too. */
 	effects_touch(&e->effects, write_job(write)->partition->number);
@@ -285,7 +286,8 @@ static void finish(struct engine *e, struct job *job)
 
 /* The broker will never take this record. A reply that may not go where its command asked goes to
  * the default topic; what still cannot be written is named by a dead letter without a value; when
- * even that fails, the offset is held. */
+ * even that fails, the offset is held, unless it was only the letter that failed: its reply is
+ * there, and counts. */
 static void write_refused(struct engine *e, struct write *write, const char *error)
 {
 	struct job *job = write_job(write);
@@ -294,7 +296,6 @@ static void write_refused(struct engine *e, struct write *write, const char *err
 	trace(e, "p%d@%lld: write refused: %s", job->partition->number,
 	      (long long)job->entry.offset, error);
 	write->tries++;
-	job->is_staged = false;
 	if (write == &job->reply && write->tries == 1 &&
 	    strcmp(job->reply_topic, e->policy->reply_topic) != 0) {
 		job->reply_topic = e->policy->reply_topic;
@@ -316,11 +317,14 @@ void respond_written(struct engine *e, struct write *write, const char *error)
 	slots_remove(&e->writes, write->id);
 	write->id = SLOTS_NONE;
 	write->is_staged = false;
+	write->is_stored = !error;
 	if (error)
 		write_refused(e, write, error);
 	else if (job->state != JOB_HELD && job->reply.id == SLOTS_NONE &&
 	         job->dead_letter.id == SLOTS_NONE)
 		finish(e, job);
+	else
+		effects_touch(&e->effects, job->partition->number);
 }
 
 /* True when something of the job was withdrawn. */

@@ -26,6 +26,7 @@ enum write_kind { WRITE_REPLY, WRITE_DEAD_LETTER };
 /* Write this record; answered by EVENT_WRITTEN with its id. */
 struct effect_write {
 	uint64_t write_id;
+	uint64_t with_id; /* The command's other record: both in one transaction; or SLOTS_NONE */
 	enum write_kind kind;
 	const char *topic;
 	bool has_key;

@@ -66,7 +66,8 @@ struct write {
 	uint64_t id; /* SLOTS_NONE when it is not on its way */
 	bool is_dead_letter;
 	bool is_staged; /* It is in the open transaction */
-	uint8_t tries;  /* Times that it was refused for good */
+	bool is_stored;
+	uint8_t tries; /* Times that it was refused for good */
 };
 
 struct job {
@@ -80,7 +81,6 @@ struct job {
 	                         */
 	enum job_evidence evidence : 8; /* The weakest that was used */
 	bool was_split;                 /* A request carried only a part of it */
-	bool is_staged;                 /* Its reply is in the open transaction */
 	bool is_canceled;               /* What of it has not left shall not leave any more */
 	bool is_active;                 /* Counted in partition.n_active */
 	bool is_asked;                  /* A look that has begun is about its doubts */
@@ -112,6 +112,9 @@ struct job {
 
 /* The job that a record is written for. */
 struct job *write_job(struct write *write);
+
+/* The job's other record. */
+struct write *write_twin(struct write *write);
 
 /* Take over 'command'. NULL, and 'command' is untouched, when there is no memory. */
 struct job *job_new(struct partition *partition, struct command *command) MUST_CHECK;
@@ -153,8 +156,8 @@ static inline bool job_is_decided(const struct job *job)
 /* True when a part of it was or is being sent. */
 bool job_is_started(const struct job *job);
 
-/* True when everything that is on its way for it is in the open transaction. */
-bool job_is_all_staged(const struct job *job);
+/* True when its reply, or what stands for it, is stored; 'staged': or in the open transaction. */
+bool job_is_replied(const struct job *job, bool staged);
 
 /* True when it cannot be known of a part whether it was sent. */
 bool job_has_doubt(const struct job *job);
