@@ -235,15 +235,26 @@ static void finish(struct shell *s)
 	kick(s);
 }
 
+/* True when the other record of its command is not in the transaction. */
+static bool is_lone(const struct ink *ink, const struct ink_write *write)
+{
+	for (size_t i = ink->n_taken; i < ink->n_writes; i++)
+		if (ink->writes[i].id == write->with_id || ink->writes[i].with_id == write->id)
+			return true;
+	return false;
+}
+
 static void have_produced(struct shell *s)
 {
 	struct ink *ink = &s->ink;
 	uint64_t ids[SHELL_WRITES];
+	size_t n = 0;
 
 	for (size_t i = 0; i < ink->n_taken; i++)
-		ids[i] = ink->writes[i].id;
+		if (!is(s, MUTANT_LONE_REPLY) || !is_lone(ink, &ink->writes[i]))
+			ids[n++] = ink->writes[i].id;
 	ink->state = INK_WAITING;
-	shell_feed(s, (struct event){ .type = EVENT_STAGED, .staged = { ids, ink->n_taken } });
+	shell_feed(s, (struct event){ .type = EVENT_STAGED, .staged = { ids, n } });
 	lane_begin(s);
 }
 
@@ -329,6 +340,13 @@ static void drop_old(struct shell *s)
 	ink->n_writes = kept;
 }
 
+/* All that waits, or a part of it. A cut may part a reply from its dead letter, as it does when the
+ * broker refuses the letter: the letter may be late then, or lost, but the reply counts. */
+static size_t how_many(struct world *w, size_t n)
+{
+	return world_below(w, 2) ? n : 1 + world_below(w, n);
+}
+
 static void begin(struct world *w, const struct task *task)
 {
 	struct shell *s = task->shell;
@@ -344,7 +362,7 @@ static void begin(struct world *w, const struct task *task)
 	m = calloc(1, sizeof(*m));
 	CHECK(m);
 	ink->state = INK_FILLING;
-	ink->n_taken = ink->n_writes;
+	ink->n_taken = how_many(w, ink->n_writes);
 	ink->member = s->member;
 	ink->generation = s->generation;
 	m->call = CALL_PRODUCE;
@@ -371,6 +389,7 @@ void ink_write(struct shell *s, const struct effect_write *write)
 	CHECK(s->ink.n_writes < SHELL_WRITES);
 	w = &s->ink.writes[s->ink.n_writes++];
 	*w = (struct ink_write){ .id = write->write_id,
+		                 .with_id = write->with_id,
 		                 .epoch = s->epoch,
 		                 .is_reply = write->kind == WRITE_REPLY };
 	if (w->is_reply)

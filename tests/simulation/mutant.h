@@ -25,6 +25,7 @@
 	       "a transaction outlives its assignment and shows the metadata of the next")         \
 	MUTANT(MIXED_LANE, "mixed-lane", "commits plainly while a transaction is being ended")     \
 	MUTANT(EARLY_STORED, "early-stored", "replies count as stored before the commit")          \
+	MUTANT(LONE_REPLY, "lone-reply", "a reply counts only together with its dead letter")      \
 	MUTANT(NO_EPOCH, "no-epoch", "sends for a partition that was given back")                  \
 	MUTANT(OLD_PRODUCER, "old-producer", "keeps the producer after an unclear end")            \
 	MUTANT(LOST_HISTORY, "lost-history", "forgets the commandIds of the owner before")         \

@@ -53,7 +53,8 @@ static void choose_faults(struct plan *plan, struct random *r)
 static bool needs_transactions(enum mutant mutant)
 {
 	return mutant == MUTANT_UNSTABLE_READ || mutant == MUTANT_ABORT_GRANTS ||
-	       mutant == MUTANT_EARLY_STORED || mutant == MUTANT_FRESH_METADATA;
+	       mutant == MUTANT_EARLY_STORED || mutant == MUTANT_FRESH_METADATA ||
+	       mutant == MUTANT_LONE_REPLY;
 }
 
 /* What a mutant needs to show itself soon. */
@@ -74,6 +75,7 @@ static void help_mutant(struct plan *plan)
 		plan->cancels = 0;
 		plan->policy.batch_window.us = 0;
 		plan->policy.call_rate = 50;
+		plan->policy.dead_letter_failed |= plan->mutant == MUTANT_LONE_REPLY;
 	} else if (plan->mutant == MUTANT_WHOLE_RATE) {
 		plan->policy.application_rate = 1;
 		plan->policy.application_burst = plan->partitions;

@@ -57,7 +57,8 @@ enum ink_state {
 
 struct ink_write {
 	uint64_t id;
-	uint32_t epoch; /* Of the assignment */
+	uint64_t with_id; /* Of the same command: its dead letter, or its reply */
+	uint32_t epoch;   /* Of the assignment */
 	bool is_reply;
 	struct told_reply reply;
 };
