@@ -80,6 +80,7 @@ static void perform_write(struct driver *d, const struct effect_write *write)
 {
 	delivery_write(d->delivery, &(struct publisher_write){
 	                                .id = write->write_id,
+	                                .with_id = write->with_id,
 	                                .topic = write->topic,
 	                                .has_key = write->has_key,
 	                                .key = write->key,

@@ -234,7 +234,7 @@ static void stage(struct transaction *t)
 
 static void report_refused(struct transaction *t)
 {
-	bool alone = t->outbox.batch && !t->outbox.batch->next;
+	bool alone = outbox_is_alone(&t->outbox);
 	struct kafka_write *w;
 
 	while ((w = outbox_refused(&t->outbox, alone))) {
@@ -244,12 +244,15 @@ static void report_refused(struct transaction *t)
 	}
 }
 
+/* A dead letter that librdkafka refused was replaced by a shorter one, which waits: its reply waits
+ * for that. */
 static void after_fill(struct transaction *t, const struct kafka_step *step)
 {
 	if (step->end != KAFKA_STEP_DONE)
 		log_warn(t->log, "transaction.aborted", "error=\"%s\"", step->error);
 	report_refused(t);
-	if (step->end == KAFKA_STEP_DONE && !t->reset_done && t->outbox.batch) {
+	if (step->end == KAFKA_STEP_DONE && !t->reset_done && t->outbox.batch &&
+	    outbox_is_whole(&t->outbox)) {
 		stage(t);
 	} else if (step->end == KAFKA_STEP_DONE) {
 		transaction_abort(t);

@@ -15,10 +15,12 @@ struct kafka_write {
 	bool has_key;
 	rd_kafka_headers_t *headers; /* Owned; NULL: none */
 
-	rd_kafka_resp_err_t error; /* Of the last attempt */
-	bool is_taken;             /* By librdkafka, in the last attempt */
-	bool is_stored;            /* By the last attempt */
-	bool is_suspect;           /* It failed in company: it is tried alone */
+	rd_kafka_resp_err_t error;   /* Of the last attempt */
+	bool is_taken;               /* By librdkafka, in the last attempt */
+	bool is_stored;              /* By the last attempt */
+	bool is_suspect;             /* It failed in company: it is tried alone */
+	bool is_chosen;              /* For the next batch */
+	struct kafka_write *partner; /* Goes into the same batch; NULL: none */
 	struct kafka_write *prev, *next;
 };
 

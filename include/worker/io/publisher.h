@@ -14,7 +14,8 @@
 struct publisher;
 
 struct publisher_write {
-	uint64_t id; /* Given back with the result */
+	uint64_t id;      /* Given back with the result */
+	uint64_t with_id; /* In one transaction with that one; 0: none. The publisher has none */
 	const char *topic;
 	bool has_key;
 	struct bytes key;
