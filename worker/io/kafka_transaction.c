@@ -124,8 +124,12 @@ static void fill(struct kafka_step *s)
 	FAILPOINT(reply_after_begin);
 	ok = produce_all(s, end);
 	FAILPOINT(reply_after_produce);
-	if (ok && rd_kafka_flush(rk, s->timeout_ms) != RD_KAFKA_RESP_ERR_NO_ERROR)
+	/* A copy of what was not acknowledged may still come: after the abort it would open a
+	 * transaction that nobody ends (KIP-890). A new producer's epoch keeps it out. */
+	if (ok && rd_kafka_flush(rk, s->timeout_ms) != RD_KAFKA_RESP_ERR_NO_ERROR) {
 		note_error(s, "flush", "not done in time");
+		s->must_renew = true;
+	}
 	FAILPOINT(reply_after_flush);
 	if (ok && !s->error[0] && all_stored(s))
 		s->end = KAFKA_STEP_DONE;
