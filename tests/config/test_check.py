@@ -133,6 +133,14 @@ CASES = {
         "commands: {reply_topics: [invite-commands]}\n",
         ["1:26: commands.reply_topics: contains the topic of topics.commands"],
     ),
+    "dead letters into the reply topic": (
+        "topics: {dead_letters: invite-replies}\n",
+        ["1:24: topics.dead_letters: is the same topic as topics.replies"],
+    ),
+    "the dead letters among the reply topics": (
+        "topics: {dead_letters: d}\ncommands: {reply_topics: [d]}\n",
+        ["2:26: commands.reply_topics: contains the topic of topics.dead_letters"],
+    ),
     "a cap below its base": (
         "retry: {cap: 100ms}\n",
         ["1:14: retry.cap: is shorter than retry.base"],

@@ -178,7 +178,8 @@ static bool same(const char *a, const char *b)
 	return a && b && strcmp(a, b) == 0;
 }
 
-/* The worker must not read what it writes: each record would beget the next. */
+/* The worker must not read what it writes: each record would beget the next. And a dead letter has
+ * a topic of its own: it could not be told from the reply to the same command. */
 static void check_topics(struct loader *l)
 {
 	const struct config *c = l->config;
@@ -202,7 +203,13 @@ static void check_topics(struct loader *l)
 	    same(notifications, c->topics.outcomes))
 		loader_report(l, SEVERITY_MISTAKE, OPTION_AT_topics_notifications,
 		              "is also a topic that the worker writes");
+	if (same(c->topics.dead_letters, c->topics.replies))
+		loader_report(l, SEVERITY_MISTAKE, OPTION_AT_topics_dead_letters,
+		              "is the same topic as topics.replies");
 	for (size_t i = 0; i < c->commands.reply_topics.count; i++) {
+		if (same(c->commands.reply_topics.list[i], c->topics.dead_letters))
+			loader_report(l, SEVERITY_MISTAKE, OPTION_AT_commands_reply_topics,
+			              "contains the topic of topics.dead_letters");
 		if (same(c->commands.reply_topics.list[i], c->topics.commands))
 			loader_report(l, SEVERITY_MISTAKE, OPTION_AT_commands_reply_topics,
 			              "contains the topic of topics.commands");
