@@ -1,10 +1,10 @@
 /* The ledger's command: see cli_ledger.h. */
 #include "worker/cli_ledger.h"
 
+#include "worker/cli_refusal.h"
 #include "worker/ledger_view.h"
 
 #include <inttypes.h>
-#include <stdarg.h>
 #include <stdlib.h>
 #include <sysexits.h>
 
@@ -19,28 +19,6 @@ struct session {
 	struct buffer out;                            /* For standard output */
 };
 
-static int refuse(int code, const char *format, ...) PRINTF_LIKE(2, 3);
-
-static int refuse(int code, const char *format, ...)
-{
-	va_list args;
-
-	fputs("invite-worker: ", stderr);
-	va_start(args, format);
-	vfprintf(stderr, format, args);
-	va_end(args);
-	fputc('\n', stderr);
-	return code;
-}
-
-/* The exit code of what the brokers said. */
-static int exit_code(enum offsets_result result, const struct err *err)
-{
-	if (result == OFFSETS_OK)
-		return EX_OK;
-	return refuse(result == OFFSETS_REFUSED ? EX_NOPERM : EX_UNAVAILABLE, "%s", err->msg);
-}
-
 static int open_session(struct session *s)
 {
 	const struct config *c = s->config;
@@ -50,12 +28,12 @@ static int open_session(struct session *s)
 	buffer_init(&s->out, PAGE_MAX);
 	s->offsets = offsets_new(&c->kafka, c->consumer.group, c->topics.commands, &err);
 	if (!s->offsets)
-		return refuse(EX_UNAVAILABLE, "%s", err.msg);
-	code = exit_code(offsets_partitions(s->offsets, &s->partitions, &err), &err);
+		return cli_refuse(EX_UNAVAILABLE, "%s", err.msg);
+	code = cli_offsets_code(offsets_partitions(s->offsets, &s->partitions, &err), &err);
 	if (code == EX_OK && s->arguments->partition >= s->partitions)
-		return refuse(EX_USAGE,
-		              "%s has %" PRId32 " partitions: there is no partition %" PRId32,
-		              c->topics.commands, s->partitions, s->arguments->partition);
+		return cli_refuse(EX_USAGE,
+		                  "%s has %" PRId32 " partitions: there is no partition %" PRId32,
+		                  c->topics.commands, s->partitions, s->arguments->partition);
 	return code;
 }
 
@@ -98,7 +76,7 @@ static int show(struct session *s)
 	struct err err;
 	int code;
 
-	code = exit_code(
+	code = cli_offsets_code(
 	    offsets_read(s->offsets, one < 0 ? 0 : one, one < 0 ? s->partitions : 1, &list, &err),
 	    &err);
 	if (code == EX_OK && s->arguments->json)
@@ -115,14 +93,14 @@ static int check_members(struct session *s)
 	const char *group = s->config->consumer.group;
 	size_t members = 0;
 	struct err err;
-	int code = exit_code(offsets_members(s->offsets, &members, &err), &err);
+	int code = cli_offsets_code(offsets_members(s->offsets, &members, &err), &err);
 
 	if (code != EX_OK || members == 0)
 		return code;
-	return refuse(EX_NOPERM,
-	              "group %s has %zu active member%s: stop all workers; one that ended "
-	              "counts until consumer.session_timeout is over",
-	              group, members, members == 1 ? "" : "s");
+	return cli_refuse(EX_NOPERM,
+	                  "group %s has %zu active member%s: stop all workers; one that ended "
+	                  "counts until consumer.session_timeout is over",
+	                  group, members, members == 1 ? "" : "s");
 }
 
 /* What `accept` writes: nothing behind the offset was begun. */
@@ -131,12 +109,13 @@ static int accept_map(const struct session *s, const struct ledger_view *before,
 	int64_t offset = s->arguments->offset >= 0 ? s->arguments->offset : before->at.committed;
 
 	if (offset < 0)
-		return refuse(EX_NOPERM, "the group has no offset there: name one with --offset");
+		return cli_refuse(EX_NOPERM,
+		                  "the group has no offset there: name one with --offset");
 	if (offset < before->at.low || offset > before->at.high)
-		return refuse(EX_NOPERM,
-		              "offset %" PRId64 " is not in the log, which has %" PRId64
-		              " to %" PRId64 ": name another with --offset",
-		              offset, before->at.low, before->at.high);
+		return cli_refuse(EX_NOPERM,
+		                  "offset %" PRId64 " is not in the log, which has %" PRId64
+		                  " to %" PRId64 ": name another with --offset",
+		                  offset, before->at.low, before->at.high);
 	map_init(map, offset);
 	return EX_OK;
 }
@@ -149,11 +128,11 @@ static int repair_map(const struct session *s, const struct ledger_view *before,
 	struct map_entry entry = { .offset = base, .state = MAP_STARTED };
 
 	if (base < 0)
-		return refuse(EX_NOPERM, "the group has no offset there: "
-		                         "use ledger accept with --offset");
+		return cli_refuse(EX_NOPERM, "the group has no offset there: "
+		                             "use ledger accept with --offset");
 	if (base > before->at.high)
-		return refuse(EX_NOPERM, "the committed offset lies behind the end of the log: "
-		                         "use ledger accept with --offset");
+		return cli_refuse(EX_NOPERM, "the committed offset lies behind the end of the log: "
+		                             "use ledger accept with --offset");
 	map_init(map, base);
 	if (entry.offset < before->at.low)
 		entry.offset = before->at.low;
@@ -180,7 +159,7 @@ static int print_after(struct session *s, const struct offsets_position *before,
 		buffer_printf(&s->out, "metadata: %s\n", text->data);
 		return EX_OK;
 	}
-	code = exit_code(offsets_read(s->offsets, before->partition, 1, &list, &err), &err);
+	code = cli_offsets_code(offsets_read(s->offsets, before->partition, 1, &list, &err), &err);
 	buffer_append_text(&s->out, "\nafter:\n");
 	if (code == EX_OK)
 		write_table(&list, &s->out);
@@ -197,15 +176,15 @@ static int write_map(struct session *s, const struct offsets_position *before,
 
 	buffer_init(&text, MAP_TEXT_MAX);
 	if (!map_encode(map, &text))
-		code = refuse(EX_NOPERM,
-		              "%zu offsets do not fit into a map: lower "
-		              "queue.offsets_per_partition, if the workers had less, or use "
-		              "ledger accept",
-		              map->count);
+		code = cli_refuse(EX_NOPERM,
+		                  "%zu offsets do not fit into a map: lower "
+		                  "queue.offsets_per_partition, if the workers had less, or use "
+		                  "ledger accept",
+		                  map->count);
 	else if (!s->arguments->dry_run)
-		code = exit_code(offsets_commit(s->offsets, before->partition, map->base,
-		                                buffer_bytes(&text), &err),
-		                 &err);
+		code = cli_offsets_code(offsets_commit(s->offsets, before->partition, map->base,
+		                                       buffer_bytes(&text), &err),
+		                        &err);
 	if (code == EX_OK)
 		code = print_after(s, before, map, &text);
 	buffer_close(&text);
@@ -246,8 +225,8 @@ static int change(struct session *s)
 	int code = check_members(s);
 
 	if (code == EX_OK)
-		code = exit_code(offsets_read(s->offsets, s->arguments->partition, 1, &list, &err),
-		                 &err);
+		code = cli_offsets_code(
+		    offsets_read(s->offsets, s->arguments->partition, 1, &list, &err), &err);
 	if (code == EX_OK)
 		code = rewrite(s, &list.positions[0]);
 	offsets_list_close(&list);

@@ -7,13 +7,13 @@
  * letters were found or not. */
 #include "worker/cli_redrive.h"
 
+#include "worker/cli_refusal.h"
 #include "worker/io/clock.h"
 #include "worker/io/letters.h"
 #include "worker/io/reposter.h"
 #include "worker/letter_place.h"
 
 #include <inttypes.h>
-#include <stdarg.h>
 #include <stdlib.h>
 #include <sysexits.h>
 
@@ -54,39 +54,18 @@ struct session {
 	struct counts counts;
 };
 
-static int refuse(int code, const char *format, ...) PRINTF_LIKE(2, 3);
-
-static int refuse(int code, const char *format, ...)
-{
-	va_list args;
-
-	fputs("invite-worker: ", stderr);
-	va_start(args, format);
-	vfprintf(stderr, format, args);
-	va_end(args);
-	fputc('\n', stderr);
-	return code;
-}
-
-static int offsets_code(enum offsets_result result, const struct err *err)
-{
-	if (result == OFFSETS_OK)
-		return EX_OK;
-	return refuse(result == OFFSETS_REFUSED ? EX_NOPERM : EX_UNAVAILABLE, "%s", err->msg);
-}
-
 static int reposter_code(enum reposter_result result, const struct err *err)
 {
 	if (result == REPOSTER_OK)
 		return EX_OK;
-	return refuse(result == REPOSTER_REFUSED ? EX_NOPERM : EX_UNAVAILABLE, "%s", err->msg);
+	return cli_refuse(result == REPOSTER_REFUSED ? EX_NOPERM : EX_UNAVAILABLE, "%s", err->msg);
 }
 
 static int letters_code(enum letters_result result, const struct err *err)
 {
 	if (result != LETTERS_UNREACHABLE && result != LETTERS_REFUSED)
 		return EX_OK;
-	return refuse(result == LETTERS_REFUSED ? EX_NOPERM : EX_UNAVAILABLE, "%s", err->msg);
+	return cli_refuse(result == LETTERS_REFUSED ? EX_NOPERM : EX_UNAVAILABLE, "%s", err->msg);
 }
 
 /* How many partitions the command topic has. */
@@ -98,8 +77,8 @@ static int count_target(struct session *s)
 	int code;
 
 	if (!offsets)
-		return refuse(EX_UNAVAILABLE, "%s", err.msg);
-	code = offsets_code(offsets_partitions(offsets, &s->target_partitions, &err), &err);
+		return cli_refuse(EX_UNAVAILABLE, "%s", err.msg);
+	code = cli_offsets_code(offsets_partitions(offsets, &s->target_partitions, &err), &err);
 	offsets_free(offsets);
 	return code;
 }
@@ -121,7 +100,7 @@ static int open_reposter(struct session *s)
 		return EX_OK;
 	s->reposter = reposter_new(&options, &err);
 	if (!s->reposter)
-		return refuse(EX_UNAVAILABLE, "%s", err.msg);
+		return cli_refuse(EX_UNAVAILABLE, "%s", err.msg);
 	return reposter_code(reposter_begin(s->reposter, &err), &err);
 }
 
@@ -133,16 +112,16 @@ static int open_place(struct session *s, const struct offsets_position *at)
 	case LETTER_PLACE_OK:
 		break;
 	case LETTER_PLACE_BEHIND_END:
-		return refuse(EX_NOPERM,
-		              "partition %" PRId32 ": offset %" PRId64
-		              " was reached before, and the topic ends at %" PRId64
-		              ": was it made anew? --from-beginning reads all of it",
-		              at->partition, at->committed, at->high);
+		return cli_refuse(EX_NOPERM,
+		                  "partition %" PRId32 ": offset %" PRId64
+		                  " was reached before, and the topic ends at %" PRId64
+		                  ": was it made anew? --from-beginning reads all of it",
+		                  at->partition, at->committed, at->high);
 	case LETTER_PLACE_MALFORMED:
-		return refuse(EX_NOPERM,
-		              "partition %" PRId32 ": what group %s has committed is not of a "
-		              "redrive; --from-beginning reads all of it",
-		              at->partition, s->name);
+		return cli_refuse(EX_NOPERM,
+		                  "partition %" PRId32 ": what group %s has committed is not of a "
+		                  "redrive; --from-beginning reads all of it",
+		                  at->partition, s->name);
 	}
 	s->n_open += !place->is_over;
 	return EX_OK;
@@ -158,10 +137,10 @@ static int open_places(struct session *s)
 	int code;
 
 	if (!offsets)
-		return refuse(EX_UNAVAILABLE, "%s", err.msg);
-	code = offsets_code(offsets_partitions(offsets, &n, &err), &err);
+		return cli_refuse(EX_UNAVAILABLE, "%s", err.msg);
+	code = cli_offsets_code(offsets_partitions(offsets, &n, &err), &err);
 	if (code == EX_OK)
-		code = offsets_code(offsets_read(offsets, 0, n, &list, &err), &err);
+		code = cli_offsets_code(offsets_read(offsets, 0, n, &list, &err), &err);
 	s->places = calloc((size_t)n + 1, sizeof(*s->places));
 	CHECK(s->places);
 	for (size_t i = 0; code == EX_OK && i < list.count; i++)
@@ -182,7 +161,7 @@ static int open_letters(struct session *s)
 		starts[i] = s->places[i].is_over ? -1 : s->places[i].start;
 	s->letters = letters_new(&s->config->kafka, s->name, s->config->topics.dead_letters, &err);
 	code = s->letters ? letters_code(letters_begin(s->letters, starts, s->n_places, &err), &err)
-	                  : refuse(EX_UNAVAILABLE, "%s", err.msg);
+	                  : cli_refuse(EX_UNAVAILABLE, "%s", err.msg);
 	free(starts);
 	return code;
 }
@@ -331,11 +310,12 @@ static void report_short(const struct letter *letter)
 {
 	const struct record *record = letter->record;
 
-	refuse(EX_OK,
-	       "partition %" PRId32 " offset %" PRId64 " has no value: the record stood at %.*s, "
-	       "partition %" PRId32 ", offset %" PRId64,
-	       record->partition, record->offset, (int)letter->topic.size, letter->topic.data,
-	       letter->partition, letter->offset);
+	cli_refuse(EX_OK,
+	           "partition %" PRId32 " offset %" PRId64
+	           " has no value: the record stood at %.*s, "
+	           "partition %" PRId32 ", offset %" PRId64,
+	           record->partition, record->offset, (int)letter->topic.size, letter->topic.data,
+	           letter->partition, letter->offset);
 }
 
 static int take_letter(struct session *s, const struct record *record)
@@ -418,10 +398,10 @@ static void print_summary(const struct session *s)
 	       c->left[LETTER_FILTERED], c->left[LETTER_UNKNOWN], c->left[LETTER_SHORT],
 	       c->left[LETTER_FOREIGN]);
 	if (c->forgotten > 0)
-		refuse(EX_OK,
-		       "%" PRId64 " offsets that were left out cannot be remembered: only "
-		       "--from-beginning reads them again",
-		       c->forgotten);
+		cli_refuse(EX_OK,
+		           "%" PRId64 " offsets that were left out cannot be remembered: only "
+		           "--from-beginning reads them again",
+		           c->forgotten);
 }
 
 int cli_redrive(const struct cli_arguments *arguments, const struct config *config)
