@@ -5,8 +5,13 @@
 #include "worker/cli_redrive.h"
 
 #include <curl/curl.h>
+#include <malloc.h>
 #include <sysexits.h>
 #include <unistd.h>
+
+/* Blocks of this size, as librdkafka fetches them, go back to the system when they are freed. glibc
+ * would raise the limit with the first of them, and keep them all. */
+#define LARGE_BLOCK (128 * 1024)
 
 static int run(const struct cli_arguments *arguments)
 {
@@ -15,6 +20,7 @@ static int run(const struct cli_arguments *arguments)
 
 	if (code != EX_OK)
 		return code;
+	mallopt(M_MMAP_THRESHOLD, LARGE_BLOCK);
 	if (curl_global_init(CURL_GLOBAL_DEFAULT) != CURLE_OK) {
 		config_free(config);
 		return EX_OSERR;

@@ -13,6 +13,7 @@ from process import wait_until
 from witness import assert_in_order, assert_once, assert_valid, by_id, load
 
 CALLS, EACH = 5000, 10
+SMALL_CALLS = 1000
 FLOOR = 500  # Commands a second, on two shared cores
 NO_LIMIT = {
     "rate": {
@@ -48,13 +49,10 @@ def read_all(pipeline, count):
         reader.close()
 
 
-@BOTH
-def test_fifty_thousand_commands_over_five_thousand_calls(pipeline, capsys):
-    commands = load(CALLS, EACH)
-    count = len(commands)
-    produce(pipeline, commands)
+def answer_backlog(pipeline, count, **configuration):
+    """Seconds from the start of a worker to the last reply, its CPU seconds and peak memory."""
     started = time.monotonic()
-    worker = pipeline.worker(**NO_LIMIT).start()
+    worker = pipeline.worker(**configuration).start()
     done = 'invite_worker_replies_total{status="accepted"}'
     wait_until(lambda: worker.metrics()[done] >= count, 150, "all commands are answered")
     seconds = time.monotonic() - started
@@ -62,18 +60,45 @@ def test_fifty_thousand_commands_over_five_thousand_calls(pipeline, capsys):
     cpu, peak = cpu_seconds(pid), peak_mib(pid)
     wait_until(lambda: total_committed(pipeline) == count, 20, "everything is committed")
     assert worker.stop() == 0
-    replies = read_all(pipeline, count)
-    effects = pipeline.graph.effects()
-    with capsys.disabled():
-        print(
-            f"\n{pipeline.delivery}: {count} commands, {CALLS} calls, {len(effects)} requests: "
-            f"{count / seconds:.0f} commands/s from start to last reply, "
-            f"{cpu / count * 1e6:.0f} us of CPU a command, peak {peak:.0f} MiB"
-        )
+    return seconds, cpu, peak
+
+
+def assert_answered(pipeline, commands):
+    count = len(commands)
+    replies, effects = read_all(pipeline, count), pipeline.graph.effects()
     assert set(by_id(replies)) == {one["commandId"] for one in commands}
     assert collections.Counter(reply["status"] for reply in replies) == {"accepted": count}
     assert_valid(replies[:: count // 200])
     assert_once(effects, commands)
     assert_in_order(effects)
     assert not any(invite["overlap"] for invite in effects)
+
+
+@BOTH
+def test_fifty_thousand_commands_over_five_thousand_calls(pipeline, capsys):
+    commands = load(CALLS, EACH)
+    count = len(commands)
+    produce(pipeline, commands)
+    seconds, cpu, peak = answer_backlog(pipeline, count, **NO_LIMIT)
+    with capsys.disabled():
+        print(
+            f"\n{pipeline.delivery}: {count} commands, {CALLS} calls, "
+            f"{len(pipeline.graph.effects())} requests: "
+            f"{count / seconds:.0f} commands/s from start to last reply, "
+            f"{cpu / count * 1e6:.0f} us of CPU a command, peak {peak:.0f} MiB"
+        )
+    assert_answered(pipeline, commands)
     assert count / seconds >= FLOOR
+
+
+@BOTH
+def test_a_window_that_fills_again_and_again_does_not_slow_a_backlog_down(pipeline, capsys):
+    """Each time its partition is paused and resumed; librdkafka would sleep a second each time."""
+    commands = load(SMALL_CALLS, EACH)
+    produce(pipeline, commands)
+    small = {**NO_LIMIT, "queue": {"commands_per_partition": 100, "offsets_per_partition": 400}}
+    seconds, *_ = answer_backlog(pipeline, len(commands), **small)
+    with capsys.disabled():
+        print(f"\n{pipeline.delivery}: {len(commands) / seconds:.0f} commands/s")
+    assert_answered(pipeline, commands)
+    assert len(commands) / seconds >= FLOOR

@@ -52,7 +52,7 @@ static const bool may_follow[ASSIGNMENT_STATES][ASSIGNMENT_STATES] = {
 };
 
 struct partition {
-	int64_t first; /* Where reading begins */
+	int64_t next; /* To read; negative: a logical offset, before the first */
 	bool paused;
 };
 
@@ -186,7 +186,7 @@ static void hold_partitions(struct assignment *a, const struct lookup_result *re
 	CHECK(a->ids && a->partitions);
 	for (size_t i = 0; i < n; i++) {
 		a->ids[i] = list->elems[i].partition;
-		a->partitions[i].first = result->first[i];
+		a->partitions[i].next = result->first[i];
 	}
 	a->n_partitions = n;
 	a->lost = false;
@@ -387,7 +387,7 @@ bool assignment_accept(struct assignment *a)
 	list = rd_kafka_topic_partition_list_new((int)a->n_partitions);
 	for (size_t i = 0; i < a->n_partitions; i++) {
 		rd_kafka_topic_partition_list_add(list, a->topic, a->ids[i])->offset =
-		    a->partitions[i].first;
+		    a->partitions[i].next;
 	}
 	set_state(a, ASSIGNMENT_OWNING);
 	take_group(a);
@@ -450,17 +450,66 @@ void assignment_attach(struct assignment *a, struct kafka_client *client)
 	a->client = client;
 }
 
+/* Have librdkafka fetch these from where we are. It drops what its queue has of them, and its
+ * thread, which may sleep until a second has passed, looks at once what there is to fetch: a
+ * partition that is resumed does not wake it. Nothing is waited for, so nothing can fail but what
+ * is lost. */
+static void seek(struct assignment *a, rd_kafka_topic_partition_list_t *list)
+{
+	if (list->cnt > 0)
+		rd_kafka_error_destroy(
+		    rd_kafka_seek_partitions(kafka_client_handle(a->client), list, 0));
+}
+
+static void add_position(const struct assignment *a, size_t i,
+                         rd_kafka_topic_partition_list_t *list)
+{
+	if (a->partitions[i].next >= 0)
+		rd_kafka_topic_partition_list_add(list, a->topic, a->ids[i])->offset =
+		    a->partitions[i].next;
+}
+
 /* librdkafka rewinds a partition that is resumed without having been paused: so the state is kept
  * here. */
 void assignment_set_paused(struct assignment *a, int32_t partition, bool paused)
 {
 	struct partition *p = find_partition(a, partition);
+	rd_kafka_topic_partition_list_t *list;
 
 	if (a->state != ASSIGNMENT_OWNING || !p || p->paused == paused)
 		return;
 	p->paused = paused;
 	switch_fetching(a, partition,
 	                paused ? rd_kafka_pause_partitions : rd_kafka_resume_partitions);
+	if (paused)
+		return;
+	list = rd_kafka_topic_partition_list_new(1);
+	add_position(a, (size_t)(p - a->partitions), list);
+	seek(a, list);
+	rd_kafka_topic_partition_list_destroy(list);
+}
+
+void assignment_refetch(struct assignment *a)
+{
+	rd_kafka_topic_partition_list_t *list;
+
+	if (a->state != ASSIGNMENT_OWNING)
+		return;
+	list = rd_kafka_topic_partition_list_new((int)a->n_partitions);
+	for (size_t i = 0; i < a->n_partitions; i++) {
+		if (!a->partitions[i].paused)
+			add_position(a, i, list);
+	}
+	seek(a, list);
+	rd_kafka_topic_partition_list_destroy(list);
+}
+
+void assignment_pass(struct assignment *a, int32_t partition, int64_t next)
+{
+	struct partition *p = find_partition(a, partition);
+
+	CHECK(p);
+	p->next = next;
 }
 
 bool assignment_is_reading(const struct assignment *a, int32_t partition)

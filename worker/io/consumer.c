@@ -9,7 +9,7 @@
 #include "worker/io/consumer.h"
 
 #include "worker/io/assignment.h"
-#include "worker/io/kafka_client.h"
+#include "worker/io/consumer_client.h"
 #include "worker/io/kafka_record.h"
 #include "worker/io/lookup.h"
 
@@ -44,6 +44,7 @@ struct consumer {
 	bool is_fatal;   /* Was reported */
 	bool is_lost;    /* An answer of the broker said so */
 	bool must_renew; /* In the next turn */
+	size_t n_taken;  /* Records since the client's queue was empty */
 
 	struct kafka_client *client;   /* Owned; NULL: none could be made again */
 	struct assignment *assignment; /* Owned */
@@ -93,16 +94,29 @@ static void dispatch(struct consumer *c, const rd_kafka_message_t *message)
 
 	if (message->err == RD_KAFKA_RESP_ERR_NO_ERROR) {
 		kafka_client_works(c->client);
-		if (ours)
+		if (ours) {
+			assignment_pass(c->assignment, message->partition, message->offset + 1);
 			deliver(c, message);
+		}
 	} else if (message->err == RD_KAFKA_RESP_ERR__PARTITION_EOF) {
 		kafka_client_works(c->client);
-		if (ours)
+		if (ours) {
+			assignment_pass(c->assignment, message->partition, message->offset);
 			c->callbacks.position(c->callbacks.owner, message->partition,
 			                      message->offset);
+		}
 	} else {
 		kafka_client_report(c->client, message->err, rd_kafka_message_errstr(message));
 	}
+}
+
+/* A client whose queue was full sleeps for up to a second, however soon the queue is empty again,
+ * unless it is told to go on. */
+static void wake_client(struct consumer *c)
+{
+	if (c->n_taken >= CONSUMER_CLIENT_AHEAD)
+		assignment_refetch(c->assignment);
+	c->n_taken = 0;
 }
 
 /* At most one batch; what is left is taken in the next turn, after timers and sockets had theirs.
@@ -114,8 +128,11 @@ static void take_messages(struct consumer *c)
 		    rd_kafka_consumer_poll(kafka_client_handle(c->client), 0);
 
 		assignment_serve(c->assignment);
-		if (!message)
+		if (!message) {
+			wake_client(c);
 			return;
+		}
+		c->n_taken++;
 		if (c->state != CONSUMER_CLOSING)
 			dispatch(c, message);
 		rd_kafka_message_destroy(message);
@@ -202,62 +219,27 @@ static void on_tick(uv_timer_t *tick)
 	}
 }
 
-/* librdkafka sends a commit again after so long when its connection was lost: later than anybody
- * here waits for the answer, so that an answer in time is the answer to the only copy. */
-#define CONSUMER_RETRY_MS "10000"
-
-/* Newer versions of librdkafka double the pause up to a limit of its own; older ones do not know
- * it.
- */
 static void configure(rd_kafka_conf_t *conf)
 {
 	rd_kafka_conf_set_rebalance_cb(conf, on_rebalance);
-	(void)rd_kafka_conf_set(conf, "retry.backoff.max.ms", CONSUMER_RETRY_MS, NULL, 0);
+	consumer_client_tune(conf);
 }
-
-#define HEARTBEAT_MS 3000 /* librdkafka's own, unless the session is short */
 
 /* A client with queues of its own, configured as all before it. */
 static int open_client(struct consumer *c, struct err *err)
 {
-	char session[24], heartbeat[24];
-	int64_t session_ms = duration_to_ms(c->session_timeout);
-	const struct kafka_property defaults[] = {
-		/* Bounds the memory of a backlog at the same speed. */
-		{ "queued.min.messages", "1000" },
-		{ "fetch.message.max.bytes", "262144" },
-		/* One lost heartbeat must not cost the session. */
-		{ "heartbeat.interval.ms", heartbeat },
-	};
-	struct kafka_property ours[] = {
-		{ "enable.auto.commit", "false" },
-		{ "enable.auto.offset.store", "false" },
-		{ "enable.partition.eof", "true" },
-		{ "auto.offset.reset", "earliest" },
-		{ "isolation.level", "read_committed" },
-		{ "partition.assignment.strategy", "range" },
-		{ "retry.backoff.ms", CONSUMER_RETRY_MS },
-		{ "session.timeout.ms", session },
-		{ "group.id", c->group },
-		{ "group.instance.id", c->instance_id }, /* Left out for a dynamic member */
-	};
-	size_t n = sizeof(ours) / sizeof(*ours) - (c->instance_id ? 0 : 1);
-	struct kafka_client_options client = {
-		.name = "consumer",
-		.conf = { .role = KAFKA_CONSUMER,
-		          .defaults = { defaults, sizeof(defaults) / sizeof(*defaults) },
-		          .user = c->properties,
-		          .ours = { ours, n } },
+	struct consumer_client client = {
+		.group = c->group,
+		.instance_id = c->instance_id,
+		.properties = c->properties,
+		.session_timeout = c->session_timeout,
 		.configure = configure,
 		.turn = on_turn,
 		.owner = c,
 	};
 	rd_kafka_t *rk;
 
-	snprintf(session, sizeof(session), "%" PRId64, session_ms);
-	snprintf(heartbeat, sizeof(heartbeat), "%" PRId64,
-	         session_ms / 3 < HEARTBEAT_MS ? session_ms / 3 : HEARTBEAT_MS);
-	c->client = kafka_client_new(c->loop, &client, c->log, err);
+	c->client = consumer_client_new(c->loop, &client, c->log, err);
 	if (!c->client)
 		return -1;
 	rk = kafka_client_handle(c->client);
@@ -368,6 +350,8 @@ void consumer_release(struct consumer *c)
 void consumer_pause(struct consumer *c, int32_t partition)
 {
 	assignment_set_paused(c->assignment, partition, true);
+	/* What the queue had of it is gone: it may have been full before. */
+	c->n_taken += CONSUMER_CLIENT_AHEAD;
 }
 
 void consumer_resume(struct consumer *c, int32_t partition)

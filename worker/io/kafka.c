@@ -32,6 +32,7 @@ static const struct reserved_property reserved_properties[] = {
 	{ "group.protocol.type", "the worker needs the classic protocol" },
 	{ "retry.backoff.ms", "a commit that is sent again must not land behind a newer one" },
 	{ "retry.backoff.max.ms", "a commit that is sent again must not land behind a newer one" },
+	{ "fetch.queue.backoff.ms", "the worker says when to fetch again" },
 	{ "partition.assignment.strategy",
 	  "the worker needs range; cooperative ones can lose partitions" },
 	{ "enable.idempotence", "replies are written by an idempotent producer" },
