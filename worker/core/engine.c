@@ -123,7 +123,8 @@ static void assign(struct engine *e, const struct event *event)
 			e->effects.out_of_memory = true;
 		had_owner = had_owner || offer->offset >= 0;
 	}
-	if (had_owner)
+	/* What came together while nothing was owned was the others' share. */
+	if (had_owner || e->share.owned == 0)
 		scheduler_spend(e);
 	scheduler_share(e, event->assign.owned, event->assign.total);
 	metrics_set(e->metrics, METRIC_partitions_owned, event->assign.owned);

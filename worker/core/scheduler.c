@@ -290,7 +290,6 @@ void scheduler_share(struct engine *e, uint32_t owned, uint32_t total)
 	struct share *s = &e->share;
 	double part = total > 0 ? (double)owned / total : 1;
 	double burst = e->policy->application_burst * part;
-	bool had_none = s->owned == 0;
 
 	s->total = total;
 	if (owned > s->owned && s->owned > 0) {
@@ -303,9 +302,6 @@ void scheduler_share(struct engine *e, uint32_t owned, uint32_t total)
 	for (size_t i = 0; owned > 0 && i < e->policy->tenants.count; i++)
 		limiter_retune(&e->applications[i].limiter, e->policy->application_rate * part,
 		               burst < 1 ? 1 : (uint32_t)burst, e->now);
-	/* What came together while nothing was owned was the others' share. */
-	if (had_none)
-		scheduler_spend(e);
 }
 
 void scheduler_spend(struct engine *e)
