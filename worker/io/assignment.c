@@ -450,23 +450,21 @@ void assignment_attach(struct assignment *a, struct kafka_client *client)
 	a->client = client;
 }
 
-/* Have librdkafka fetch these from where we are. It drops what its queue has of them, and its
+/* Have librdkafka fetch the partition from where we are. It drops what its queue has of it, and its
  * thread, which may sleep until a second has passed, looks at once what there is to fetch: a
  * partition that is resumed does not wake it. Nothing is waited for, so nothing can fail but what
  * is lost. */
-static void seek(struct assignment *a, rd_kafka_topic_partition_list_t *list)
+static void seek(struct assignment *a, size_t i)
 {
-	if (list->cnt > 0)
-		rd_kafka_error_destroy(
-		    rd_kafka_seek_partitions(kafka_client_handle(a->client), list, 0));
-}
+	rd_kafka_topic_partition_list_t *list;
 
-static void add_position(const struct assignment *a, size_t i,
-                         rd_kafka_topic_partition_list_t *list)
-{
-	if (a->partitions[i].next >= 0)
-		rd_kafka_topic_partition_list_add(list, a->topic, a->ids[i])->offset =
-		    a->partitions[i].next;
+	if (a->partitions[i].next < 0)
+		return;
+	list = rd_kafka_topic_partition_list_new(1);
+	rd_kafka_topic_partition_list_add(list, a->topic, a->ids[i])->offset =
+	    a->partitions[i].next;
+	rd_kafka_error_destroy(rd_kafka_seek_partitions(kafka_client_handle(a->client), list, 0));
+	rd_kafka_topic_partition_list_destroy(list);
 }
 
 /* librdkafka rewinds a partition that is resumed without having been paused: so the state is kept
@@ -474,47 +472,33 @@ static void add_position(const struct assignment *a, size_t i,
 void assignment_set_paused(struct assignment *a, int32_t partition, bool paused)
 {
 	struct partition *p = find_partition(a, partition);
-	rd_kafka_topic_partition_list_t *list;
 
 	if (a->state != ASSIGNMENT_OWNING || !p || p->paused == paused)
 		return;
 	p->paused = paused;
 	switch_fetching(a, partition,
 	                paused ? rd_kafka_pause_partitions : rd_kafka_resume_partitions);
-	if (paused)
-		return;
-	list = rd_kafka_topic_partition_list_new(1);
-	add_position(a, (size_t)(p - a->partitions), list);
-	seek(a, list);
-	rd_kafka_topic_partition_list_destroy(list);
+	if (!paused)
+		seek(a, (size_t)(p - a->partitions));
 }
 
 void assignment_refetch(struct assignment *a)
 {
-	rd_kafka_topic_partition_list_t *list;
-
 	if (a->state != ASSIGNMENT_OWNING)
 		return;
-	list = rd_kafka_topic_partition_list_new((int)a->n_partitions);
 	for (size_t i = 0; i < a->n_partitions; i++) {
 		if (!a->partitions[i].paused)
-			add_position(a, i, list);
+			seek(a, i);
 	}
-	seek(a, list);
-	rd_kafka_topic_partition_list_destroy(list);
 }
 
-void assignment_pass(struct assignment *a, int32_t partition, int64_t next)
+bool assignment_pass(struct assignment *a, int32_t partition, int64_t next)
 {
-	struct partition *p = find_partition(a, partition);
+	struct partition *p = a->state == ASSIGNMENT_OWNING ? find_partition(a, partition) : NULL;
 
-	CHECK(p);
-	p->next = next;
-}
-
-bool assignment_is_reading(const struct assignment *a, int32_t partition)
-{
-	return a->state == ASSIGNMENT_OWNING && find_partition(a, partition);
+	if (p)
+		p->next = next;
+	return p;
 }
 
 bool assignment_may_commit(const struct assignment *a, int32_t partition)

@@ -90,21 +90,15 @@ static void deliver(struct consumer *c, const rd_kafka_message_t *message)
 
 static void dispatch(struct consumer *c, const rd_kafka_message_t *message)
 {
-	bool ours = assignment_is_reading(c->assignment, message->partition);
-
 	if (message->err == RD_KAFKA_RESP_ERR_NO_ERROR) {
 		kafka_client_works(c->client);
-		if (ours) {
-			assignment_pass(c->assignment, message->partition, message->offset + 1);
+		if (assignment_pass(c->assignment, message->partition, message->offset + 1))
 			deliver(c, message);
-		}
 	} else if (message->err == RD_KAFKA_RESP_ERR__PARTITION_EOF) {
 		kafka_client_works(c->client);
-		if (ours) {
-			assignment_pass(c->assignment, message->partition, message->offset);
+		if (assignment_pass(c->assignment, message->partition, message->offset))
 			c->callbacks.position(c->callbacks.owner, message->partition,
 			                      message->offset);
-		}
 	} else {
 		kafka_client_report(c->client, message->err, rd_kafka_message_errstr(message));
 	}

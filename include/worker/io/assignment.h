@@ -49,15 +49,13 @@ void assignment_attach(struct assignment *a, struct kafka_client *client);
 /* Does nothing unless the partition is owned and its state changes. */
 void assignment_set_paused(struct assignment *a, int32_t partition, bool paused);
 
-/* A record of a partition that is read was taken: 'next' comes after it. */
-void assignment_pass(struct assignment *a, int32_t partition, int64_t next);
+/* What stands before 'next' was taken from the queue. False when records of this partition are not
+ * ours to read. */
+bool assignment_pass(struct assignment *a, int32_t partition, int64_t next) MUST_CHECK;
 
 /* Have librdkafka fetch what is not paused at once. Only when its queue is empty: it drops what the
  * queue has, and fetches it again. */
 void assignment_refetch(struct assignment *a);
-
-/* True while records of this partition are ours to read. */
-bool assignment_is_reading(const struct assignment *a, int32_t partition);
 
 /* True while offsets of this partition are ours to commit: also after its revocation, until it is
  * released, unless lost. */
