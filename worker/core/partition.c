@@ -68,9 +68,13 @@ static bool inherit(struct engine *e, struct partition *p, const struct event_of
 	p->had_owner = true;
 	ledger_advance(&p->ledger, offer->offset);
 	problem = map_decode(offer->map, offer->offset, &p->inherited);
-	if (problem == MAP_OK || (problem == MAP_EMPTY && offer->offset == 0))
-		return true;
-	return problem != MAP_NO_MEMORY && doubt_map(e, p, offer, problem);
+	if (problem == MAP_NO_MEMORY)
+		return false;
+	if (problem != MAP_OK && !(problem == MAP_EMPTY && offer->offset == 0) &&
+	    !doubt_map(e, p, offer, problem))
+		return false;
+	p->begun_end = p->inherited.end;
+	return true;
 }
 
 static void discard(struct partition *p)
@@ -202,21 +206,26 @@ void partition_coarsen(struct map *map)
 bool partition_map(const struct partition *p, bool staged, struct map *ret)
 {
 	struct ledger_entry *open;
+	bool has_base = false;
 
 	map_init(ret, p->ledger.next);
-	ret->end = p->ledger.next > p->inherited.end ? p->ledger.next : p->inherited.end;
 	DL_FOREACH (p->ledger.open, open) {
 		const struct job *job = (const struct job *)open;
 		struct map_entry entry;
 
 		if (is_replied(job, staged))
 			continue;
-		if (ret->count == 0)
-			ret->base = open->offset;
+		if (!has_base)
+			ret->base = ret->end = open->offset;
+		has_base = true;
+		if (open->offset >= p->begun_end)
+			break;
 		entry = describe(job);
 		if (!map_add(ret, &entry))
 			return false;
 	}
+	if (ret->end < p->begun_end)
+		ret->end = p->begun_end;
 	return add_inherited(p, ret);
 }
 
@@ -318,10 +327,14 @@ void partition_balance(struct engine *e, struct partition *p)
 
 void partition_activate(struct job *job)
 {
+	struct partition *p = job->partition;
+
 	if (job->is_active)
 		return;
 	job->is_active = true;
-	job->partition->n_active++;
+	p->n_active++;
+	if (job->entry.offset >= p->begun_end)
+		p->begun_end = job->entry.offset + 1;
 }
 
 void partition_deactivate(struct job *job)
