@@ -25,8 +25,8 @@ struct partition {
 	instant_t assigned;
 	struct ledger ledger; /* Its entries are jobs, and owned */
 	struct map
-	    inherited;  /* What the owner before committed; records come again from its base */
-	bool had_owner; /* Somebody has sent from here before */
+	    inherited;     /* What the owner before committed; records come again from its base */
+	bool had_owner;    /* Somebody has sent from here before */
 	int64_t begun_end; /* All jobs from here on are new: the map need not tell of them */
 	struct history history;
 	struct invited invited;
