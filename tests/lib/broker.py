@@ -92,7 +92,9 @@ class Broker:
     `relays`: for each, a further listener that tells its clients to come to the relay's port; its
     own port is in `relay_targets`."""
 
-    def __init__(self, directory, version="3.9", overrides=None, relays=()):
+    def __init__(self, directory, version="3.9", overrides=None, relays=(), lasting=False):
+        """One that is `lasting` is compiled as well as it can be, as where it serves for real; one
+        of a test has to start soon."""
         self.directory = pathlib.Path(directory)
         self.directory.mkdir(parents=True, exist_ok=True)
         self.version = VERSIONS.get(version, version)
@@ -100,6 +102,7 @@ class Broker:
         self.port = free_port()
         self.relay_targets = [free_port() for _ in relays]
         self.process = None
+        self.compiler = [] if lasting else ["-XX:TieredStopAtLevel=1"]
         self._format({**self._listeners(relays), **(overrides or {})})
 
     @property
@@ -107,7 +110,7 @@ class Broker:
         return f"127.0.0.1:{self.port}"
 
     def _java(self, *argv):
-        options = ["-Xmx512m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1"]
+        options = ["-Xmx512m", "-XX:+UseSerialGC", *self.compiler]
         options += ["-Dorg.slf4j.simpleLogger.defaultLogLevel=warn"]
         options += ["-Dorg.slf4j.simpleLogger.showDateTime=true"]
         return ["java", *options, "-cp", f"{self.jars}/*", *argv]
