@@ -119,7 +119,11 @@ CASES = {
     ),
     "outcomes into the notifications": (
         "topics: {notifications: invite-outcomes}\n",
-        ["1:25: topics.notifications: is also a topic that the worker writes"],
+        ["1:25: topics.notifications: is the same topic as topics.outcomes"],
+    ),
+    "outcomes among the dead letters": (
+        "topics: {outcomes: invite-dead-letters}\n",
+        ["1:20: topics.outcomes: is the same topic as topics.dead_letters"],
     ),
     "commands as notifications": (
         "topics: {notifications: invite-commands}\n",

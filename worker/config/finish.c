@@ -178,44 +178,61 @@ static bool same(const char *a, const char *b)
 	return a && b && strcmp(a, b) == 0;
 }
 
+static void report_topic(struct loader *l, enum option_position at, const char *what,
+                         const char *name)
+{
+	char message[64];
+
+	snprintf(message, sizeof(message), "%s topics.%s", what, name);
+	loader_report(l, SEVERITY_MISTAKE, at, message);
+}
+
 /* The worker must not read what it writes: each record would beget the next. And a dead letter has
- * a topic of its own: it could not be told from the reply to the same command. */
+ * a topic of its own: it could not be told from what is written for the same command. */
 static void check_topics(struct loader *l)
 {
-	const struct config *c = l->config;
-	const char *notifications = c->topics.notifications;
+	const struct config_topics *t = &l->config->topics;
 	const struct {
 		enum option_position at;
-		const char *topic;
-	} others[] = {
-		{ OPTION_AT_topics_replies, c->topics.replies },
-		{ OPTION_AT_topics_dead_letters, c->topics.dead_letters },
-		{ OPTION_AT_topics_outcomes, c->topics.outcomes },
-		{ OPTION_AT_topics_notifications, notifications },
+		const char *topic, *other, *name; /* 'name' is that of 'other' */
+	} pairs[] = {
+		{ OPTION_AT_topics_replies, t->replies, t->commands, "commands" },
+		{ OPTION_AT_topics_dead_letters, t->dead_letters, t->commands, "commands" },
+		{ OPTION_AT_topics_dead_letters, t->dead_letters, t->replies, "replies" },
+		{ OPTION_AT_topics_outcomes, t->outcomes, t->commands, "commands" },
+		{ OPTION_AT_topics_outcomes, t->outcomes, t->dead_letters, "dead_letters" },
+		{ OPTION_AT_topics_notifications, t->notifications, t->commands, "commands" },
+		{ OPTION_AT_topics_notifications, t->notifications, t->replies, "replies" },
+		{ OPTION_AT_topics_notifications, t->notifications, t->dead_letters,
+		  "dead_letters" },
+		{ OPTION_AT_topics_notifications, t->notifications, t->outcomes, "outcomes" },
 	};
 
-	for (size_t i = 0; i < sizeof(others) / sizeof(*others); i++) {
-		if (same(others[i].topic, c->topics.commands))
-			loader_report(l, SEVERITY_MISTAKE, others[i].at,
-			              "is the same topic as topics.commands");
+	for (size_t i = 0; i < sizeof(pairs) / sizeof(*pairs); i++) {
+		if (same(pairs[i].topic, pairs[i].other))
+			report_topic(l, pairs[i].at, "is the same topic as", pairs[i].name);
 	}
-	if (same(notifications, c->topics.replies) || same(notifications, c->topics.dead_letters) ||
-	    same(notifications, c->topics.outcomes))
-		loader_report(l, SEVERITY_MISTAKE, OPTION_AT_topics_notifications,
-		              "is also a topic that the worker writes");
-	if (same(c->topics.dead_letters, c->topics.replies))
-		loader_report(l, SEVERITY_MISTAKE, OPTION_AT_topics_dead_letters,
-		              "is the same topic as topics.replies");
-	for (size_t i = 0; i < c->commands.reply_topics.count; i++) {
-		if (same(c->commands.reply_topics.list[i], c->topics.dead_letters))
-			loader_report(l, SEVERITY_MISTAKE, OPTION_AT_commands_reply_topics,
-			              "contains the topic of topics.dead_letters");
-		if (same(c->commands.reply_topics.list[i], c->topics.commands))
-			loader_report(l, SEVERITY_MISTAKE, OPTION_AT_commands_reply_topics,
-			              "contains the topic of topics.commands");
-		if (same(c->commands.reply_topics.list[i], notifications))
-			loader_report(l, SEVERITY_MISTAKE, OPTION_AT_commands_reply_topics,
-			              "contains the topic of topics.notifications");
+}
+
+/* What a command may name as its reply topic, by the same rules. */
+static void check_reply_topics(struct loader *l)
+{
+	const struct config_topics *t = &l->config->topics;
+	const struct config_names *allowed = &l->config->commands.reply_topics;
+	const struct {
+		const char *topic, *name;
+	} others[] = {
+		{ t->commands, "commands" },
+		{ t->dead_letters, "dead_letters" },
+		{ t->notifications, "notifications" },
+	};
+
+	for (size_t i = 0; i < allowed->count; i++) {
+		for (size_t j = 0; j < sizeof(others) / sizeof(*others); j++) {
+			if (same(allowed->list[i], others[j].topic))
+				report_topic(l, OPTION_AT_commands_reply_topics,
+				             "contains the topic of", others[j].name);
+		}
 	}
 }
 
@@ -262,6 +279,7 @@ void loader_finish(struct loader *l)
 	set_transactional_id(l->config);
 	check_exactly_once(l);
 	check_topics(l);
+	check_reply_topics(l);
 	check_rate(l);
 	check_relations(l);
 }
