@@ -3,17 +3,18 @@ has nothing else to do, with and without the mark."""
 
 import time
 
+from process import wait_until
 from record import now_us
 from rig import AT_LEAST_ONCE, EXACTLY_ONCE, Rig
 from takeover import percentile
 from worker import merged
 
 ALONE = {"batch": {"window": "0"}}
-WARM_UP = 50
+WARM_UP = 200  # Most of all the broker's
 
 
 def latencies(directory, broker, delivery, tag, count):
-    """Microseconds of each command, one after the other."""
+    """Microseconds of each command; the next one comes when the reply to the last is there."""
     options = {"broker": broker, "config": merged(delivery, ALONE), "tag": tag}
     produced = {}
     with Rig(directory, workers=1, partitions=1, **options) as rig:
@@ -25,9 +26,8 @@ def latencies(directory, broker, delivery, tag, count):
             produced[user] = now_us()
             rig.commands.send({"callId": user, "participants": [person]})
             rig.commands.flush()
-            rig.witnesses.poll(0)
+            wait_until(lambda: rig.witnesses.poll(0.001) > number, 10, "the reply comes")
             time.sleep(0.01)
-        rig.simulator.wait(lambda state: state["effects"] == WARM_UP + count)
         sent = rig.simulator.effects()
     took = {i["participants"][0]["id"]: i["wall_us"] for i in sent}
     return [took[user] - at for user, at in list(produced.items())[WARM_UP:]]
