@@ -282,6 +282,21 @@ static void a_share_of_the_partitions_is_a_share_of_the_rate(void **state)
 	assert_in_range(served_in_ten_seconds(w), 25, 26);
 }
 
+static void what_came_together_before_the_first_partition_is_not_spent(void **state)
+{
+	struct world *w = *state;
+
+	world_reopen(w, slow_application_policy());
+	world_crash(w);
+	world_elapse(w, 10000);
+	world_assign(w, 0, 1, 1);
+	world_command(w, 0, "call-a", "ann");
+	world_elapse(w, 99);
+	assert_int_equal(w->n_posts, 0);
+	world_elapse(w, 1);
+	assert_int_equal(w->n_posts, 1);
+}
+
 static void a_share_that_grew_is_used_after_the_delay(void **state)
 {
 	struct world *w = *state;
@@ -347,6 +362,7 @@ int main(void)
 		WORLD_TEST(a_call_met_right_after_a_takeover_starts_without_a_token),
 		WORLD_TEST(who_committed_offset_0_may_have_spent_all_tokens),
 		WORLD_TEST(a_share_of_the_partitions_is_a_share_of_the_rate),
+		WORLD_TEST(what_came_together_before_the_first_partition_is_not_spent),
 		WORLD_TEST(a_share_that_grew_is_used_after_the_delay),
 		WORLD_TEST(an_idle_call_is_forgotten_when_its_bucket_is_full),
 		WORLD_TEST(what_a_command_waited_for_is_in_its_reply),
