@@ -1,6 +1,8 @@
 /* What an answer means. */
 #include "worker/core/outcome.h"
 
+#include "core/failing_memory.h"
+
 #include <jansson.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -270,6 +272,36 @@ static void garbage_in_an_error_is_survived(void **state)
 	assert_string_equal(judge_status(400, NULL, bodies[0]).message, "Graph answered HTTP 400");
 }
 
+/* With escapes, for which texts take memory, in the error and in the error that it wraps. */
+static void running_out_of_memory_is_told(void **state)
+{
+	const struct answer answer = {
+		.progress = ANSWER_COMPLETE,
+		.http_status = 403,
+		.body = bytes_of("{\"error\":{\"code\":\"UnknownError\",\"message\":"
+		                 "\"{\\\"errorCode\\\":\\\"75\\\\u00303\\\"}\"}}"),
+	};
+	struct buffer operation;
+	int nth = -1;
+	bool failed;
+
+	(void)state;
+	buffer_init(&operation, 4096);
+	do {
+		struct outcome o;
+
+		failing_memory_set(++nth);
+		outcome_judge(&answer, "https://graph/v1.0", bytes_of("call-a"), (wall_t){ 0 },
+		              &operation, &o);
+		failed = failing_memory_failed();
+		failing_memory_set(-1);
+		assert_int_equal(buffer_ok(&operation), !failed);
+		assert_int_equal(strcmp(o.graph_code, "7503") == 0, !failed);
+	} while (failed);
+	assert_int_equal(nth, 2);
+	buffer_close(&operation);
+}
+
 static void both_references_are_tables(void **state)
 {
 	struct buffer out;
@@ -299,6 +331,7 @@ int main(void)
 		cmocka_unit_test(a_location_that_names_no_operation_leaves_the_outcome_unknown),
 		cmocka_unit_test(a_location_that_ends_without_an_id_names_no_operation),
 		cmocka_unit_test(garbage_in_an_error_is_survived),
+		cmocka_unit_test(running_out_of_memory_is_told),
 		cmocka_unit_test(both_references_are_tables),
 	};
 

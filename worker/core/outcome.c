@@ -152,35 +152,41 @@ static void keep_message(struct outcome *o, struct bytes message)
 	keep_text(o->message, sizeof(o->message), message);
 }
 
-/* The calls API wraps its own error as JSON in the message of an UnknownError. */
-static void unwrap_message(struct outcome *o, struct bytes wrapped)
+/* The calls API wraps its own error as JSON in the message of an UnknownError. False when there is
+ * no memory to read it. */
+static bool unwrap_message(struct outcome *o, struct bytes wrapped)
 {
 	struct document document;
 	const struct value *inner;
 	struct bytes code;
+	bool has_memory;
 
 	if (o->graph_code[0] && strcmp(o->graph_code, "UnknownError") != 0)
-		return;
+		return true;
 	inner = document_read(&document, wrapped, ANSWER_DEPTH_MAX);
 	code = string_member(inner, "errorCode");
 	if (code.size > 0) {
 		keep_code(o, code);
 		keep_message(o, string_member(inner, "message"));
 	}
+	has_memory = document.problem != DOCUMENT_NO_MEMORY;
 	document_close(&document);
+	return has_memory;
 }
 
-/* Errors are nested; the innermost code that the table knows is the most telling one. */
-static void read_error(const struct value *root, struct outcome *o)
+/* Errors are nested; the innermost code that the table knows is the most telling one. False when
+ * there is no memory. */
+static bool read_error(const struct value *root, struct outcome *o)
 {
 	const struct value *error = value_member(root, "error");
 	const struct value *inner = error;
+	bool has_memory;
 
 	if (!value_is(error, VALUE_OBJECT))
-		return;
+		return true;
 	keep_code(o, string_member(error, "code"));
 	keep_message(o, string_member(error, "message"));
-	unwrap_message(o, string_member(error, "message"));
+	has_memory = unwrap_message(o, string_member(error, "message"));
 	for (int depth = 0; depth < 8 && value_is(inner, VALUE_OBJECT); depth++) {
 		struct bytes code = string_member(inner, "code");
 		const struct value *next = value_member(inner, "innerError");
@@ -189,6 +195,7 @@ static void read_error(const struct value *root, struct outcome *o)
 			keep_code(o, code);
 		inner = next ? next : value_member(inner, "innererror");
 	}
+	return has_memory;
 }
 
 static const struct rule *find_rule(const struct answer *answer, const struct outcome *o)
@@ -216,6 +223,7 @@ void outcome_judge(const struct answer *answer, const char *graph_url, struct by
                    wall_t now, struct buffer *operation, struct outcome *ret)
 {
 	bool has_body = answer->progress == ANSWER_COMPLETE;
+	bool has_memory;
 	struct document document;
 	const struct value *root;
 	const struct rule *rule;
@@ -224,11 +232,10 @@ void outcome_judge(const struct answer *answer, const char *graph_url, struct by
 	buffer_clear(operation);
 	root = document_read(&document, has_body ? answer->body : (struct bytes){ 0 },
 	                     ANSWER_DEPTH_MAX);
-	operation->failed = document.problem == DOCUMENT_NO_MEMORY;
+	has_memory = document.problem != DOCUMENT_NO_MEMORY && read_error(root, ret);
 	if (answer->retry_after)
 		ret->has_retry_after =
 		    retry_after_parse(answer->retry_after, now, &ret->retry_after);
-	read_error(root, ret);
 	rule = find_rule(answer, ret);
 	ret->class = rule->class;
 	ret->reason = rule->reason;
@@ -239,6 +246,7 @@ void outcome_judge(const struct answer *answer, const char *graph_url, struct by
 		keep_message(ret, bytes_of("Graph answered success without naming the operation"));
 	}
 	explain(answer, ret);
+	operation->failed = operation->failed || !has_memory;
 	document_close(&document);
 }
 

@@ -40,8 +40,8 @@ const char *outcome_class_text(enum outcome_class class);
 const char *outcome_advice(int http_status, const char *graph_code);
 
 /* Judge an answer. 'operation' (cleared first) gets the JSON object of the operation when it is
- * accepted; 'graph_url' and 'call_id' build a Location that Graph left out. 'now' dates a
- * Retry-After. */
+ * accepted, and is marked as failed when there is no memory; 'graph_url' and 'call_id' build a
+ * Location that Graph left out. 'now' dates a Retry-After. */
 void outcome_judge(const struct answer *answer, const char *graph_url, struct bytes call_id,
                    wall_t now, struct buffer *operation, struct outcome *ret);
 
