@@ -3,83 +3,35 @@
 
 #include "worker/io/clock.h"
 #include "worker/io/kafka_record.h"
+#include "worker/io/tool_client.h"
 
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-
-#define LETTERS_ERROR_SIZE 200
 
 /* How long one question for a record waits. */
 #define POLL_MS 500
 
 struct letters {
-	rd_kafka_t *rk;                      /* Owned */
-	char *topic;                         /* Owned */
-	rd_kafka_message_t *message;         /* Owned: the one that was given last */
-	struct kafka_record_room room;       /* Its headers */
-	char last_error[LETTERS_ERROR_SIZE]; /* What a broker's connection failed of last */
+	struct tool_client client;
+	char *topic;                   /* Owned */
+	rd_kafka_message_t *message;   /* Owned: the one that was given last */
+	struct kafka_record_room room; /* Its headers */
 };
-
-static void on_error(rd_kafka_t *rk, int error, const char *text, void *opaque)
-{
-	struct letters *l = opaque;
-
-	(void)rk;
-	if (error != RD_KAFKA_RESP_ERR__ALL_BROKERS_DOWN)
-		snprintf(l->last_error, sizeof(l->last_error), "%s", text);
-}
-
-static rd_kafka_conf_t *make_conf(const struct kafka_properties *kafka, const char *group,
-                                  struct letters *l, struct err *err)
-{
-	const struct kafka_property ours[] = {
-		{ "group.id", group },
-		{ "enable.auto.commit", "false" },
-		{ "enable.auto.offset.store", "false" },
-		{ "enable.partition.eof", "true" },
-		{ "auto.offset.reset", "earliest" },
-		{ "isolation.level", "read_committed" },
-		{ "log_level", "0" },
-	};
-	const struct kafka_conf_options options = {
-		.role = KAFKA_CONSUMER,
-		.user = *kafka,
-		.ours = { ours, sizeof(ours) / sizeof(ours[0]) },
-	};
-	rd_kafka_conf_t *conf = kafka_conf_new(&options, err);
-
-	if (conf) {
-		rd_kafka_conf_set_opaque(conf, l);
-		rd_kafka_conf_set_error_cb(conf, on_error);
-	}
-	return conf;
-}
 
 struct letters *letters_new(const struct kafka_properties *kafka, const char *group,
                             const char *topic, struct err *err)
 {
 	struct letters *l = calloc(1, sizeof(*l));
-	char why[LETTERS_ERROR_SIZE] = "";
-	rd_kafka_conf_t *conf;
 
 	CHECK(l);
 	l->topic = strdup(topic);
 	CHECK(l->topic);
-	conf = make_conf(kafka, group, l, err);
-	if (!conf)
-		goto fail;
-	l->rk = rd_kafka_new(RD_KAFKA_CONSUMER, conf, why, sizeof(why));
-	if (!l->rk) {
-		rd_kafka_conf_destroy(conf);
-		err_set(err, "librdkafka: %s", why);
-		goto fail;
+	if (tool_client_open(&l->client, kafka, group, err) < 0) {
+		letters_free(l);
+		return NULL;
 	}
-	rd_kafka_poll_set_consumer(l->rk);
+	rd_kafka_poll_set_consumer(l->client.rk);
 	return l;
-fail:
-	letters_free(l);
-	return NULL;
 }
 
 static void drop_message(struct letters *l)
@@ -94,8 +46,7 @@ void letters_free(struct letters *l)
 	if (!l)
 		return;
 	drop_message(l);
-	if (l->rk)
-		rd_kafka_destroy_flags(l->rk, RD_KAFKA_DESTROY_F_NO_CONSUMER_CLOSE);
+	tool_client_close(&l->client);
 	kafka_record_close(&l->room);
 	free(l->topic);
 	free(l);
@@ -110,7 +61,7 @@ enum letters_result letters_begin(struct letters *l, const int64_t *starts, int3
 	for (int32_t i = 0; i < n; i++)
 		if (starts[i] >= 0)
 			rd_kafka_topic_partition_list_add(list, l->topic, i)->offset = starts[i];
-	error = rd_kafka_assign(l->rk, list);
+	error = rd_kafka_assign(l->client.rk, list);
 	rd_kafka_topic_partition_list_destroy(list);
 	if (error == RD_KAFKA_RESP_ERR_NO_ERROR)
 		return LETTERS_RECORD;
@@ -136,7 +87,7 @@ enum letters_result letters_next(struct letters *l, instant_t due, struct record
 		rd_kafka_message_t *m;
 
 		drop_message(l);
-		m = l->message = rd_kafka_consumer_poll(l->rk, POLL_MS);
+		m = l->message = rd_kafka_consumer_poll(l->client.rk, POLL_MS);
 		if (!m)
 			continue;
 		if (m->err == RD_KAFKA_RESP_ERR_NO_ERROR) {
@@ -155,8 +106,8 @@ enum letters_result letters_next(struct letters *l, instant_t due, struct record
 	if (!instant_before(end, due))
 		return LETTERS_DUE;
 	err_set(err, "reading %s: nothing came for %d s%s%s", l->topic,
-	        (int)(duration_to_ms(LETTERS_TIMEOUT) / 1000), *l->last_error ? ": " : "",
-	        l->last_error);
+	        (int)(duration_to_ms(LETTERS_TIMEOUT) / 1000), *l->client.last_error ? ": " : "",
+	        l->client.last_error);
 	return LETTERS_UNREACHABLE;
 }
 
@@ -165,6 +116,6 @@ void letters_leave(struct letters *l, int32_t partition)
 	rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(1);
 
 	rd_kafka_topic_partition_list_add(list, l->topic, partition);
-	rd_kafka_pause_partitions(l->rk, list);
+	rd_kafka_pause_partitions(l->client.rk, list);
 	rd_kafka_topic_partition_list_destroy(list);
 }

@@ -2,32 +2,22 @@
 #include "worker/io/offsets.h"
 
 #include "worker/io/lookup.h"
+#include "worker/io/tool_client.h"
 
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #define OFFSETS_ERROR_SIZE 200
 
 struct offsets {
-	rd_kafka_t *rk;                      /* Owned */
-	char *group;                         /* Owned */
-	char *topic;                         /* Owned */
-	char last_error[OFFSETS_ERROR_SIZE]; /* What a broker's connection failed of last */
+	struct tool_client client;
+	char *group; /* Owned */
+	char *topic; /* Owned */
 };
 
 static int timeout_ms(void)
 {
 	return (int)duration_to_ms(OFFSETS_TIMEOUT);
-}
-
-static void on_error(rd_kafka_t *rk, int error, const char *text, void *opaque)
-{
-	struct offsets *o = opaque;
-
-	(void)rk;
-	if (error != RD_KAFKA_RESP_ERR__ALL_BROKERS_DOWN)
-		snprintf(o->last_error, sizeof(o->last_error), "%s", text);
 }
 
 static bool is_refusal(rd_kafka_resp_err_t error)
@@ -59,62 +49,27 @@ static enum offsets_result conclude(struct offsets *o, rd_kafka_resp_err_t error
 {
 	if (error == RD_KAFKA_RESP_ERR_NO_ERROR)
 		return OFFSETS_OK;
-	rd_kafka_poll(o->rk, 0);
+	rd_kafka_poll(o->client.rk, 0);
 	if (is_refusal(error)) {
 		err_set(err, "%s: %s", step, rd_kafka_err2str(error));
 		return OFFSETS_REFUSED;
 	}
-	err_set(err, "%s: %s%s%s", step, rd_kafka_err2str(error), *o->last_error ? ": " : "",
-	        o->last_error);
+	err_set(err, "%s: %s%s%s", step, rd_kafka_err2str(error), *o->client.last_error ? ": " : "",
+	        o->client.last_error);
 	return OFFSETS_UNREACHABLE;
-}
-
-/* The configuration of a handle that never joins its group. */
-static rd_kafka_conf_t *make_conf(const struct kafka_properties *kafka, const char *group,
-                                  struct offsets *o, struct err *err)
-{
-	const struct kafka_property ours[] = {
-		{ "group.id", group },
-		{ "enable.auto.commit", "false" },
-		{ "isolation.level", "read_committed" },
-		{ "log_level", "0" },
-	};
-	const struct kafka_conf_options options = {
-		.role = KAFKA_CONSUMER,
-		.user = *kafka,
-		.ours = { ours, sizeof(ours) / sizeof(ours[0]) },
-	};
-	rd_kafka_conf_t *conf = kafka_conf_new(&options, err);
-
-	if (conf) {
-		rd_kafka_conf_set_opaque(conf, o);
-		rd_kafka_conf_set_error_cb(conf, on_error);
-	}
-	return conf;
 }
 
 struct offsets *offsets_new(const struct kafka_properties *kafka, const char *group,
                             const char *topic, struct err *err)
 {
 	struct offsets *o = calloc(1, sizeof(*o));
-	char why[OFFSETS_ERROR_SIZE] = "";
-	rd_kafka_conf_t *conf;
 
 	CHECK(o);
 	o->group = strdup(group);
 	o->topic = strdup(topic);
 	CHECK(o->group && o->topic);
-	conf = make_conf(kafka, group, o, err);
-	if (!conf)
-		goto fail;
-	o->rk = rd_kafka_new(RD_KAFKA_CONSUMER, conf, why, sizeof(why));
-	if (!o->rk) {
-		rd_kafka_conf_destroy(conf);
-		err_set(err, "librdkafka: %s", why);
-		goto fail;
-	}
-	return o;
-fail:
+	if (tool_client_open(&o->client, kafka, group, err) == 0)
+		return o;
 	offsets_free(o);
 	return NULL;
 }
@@ -123,8 +78,7 @@ void offsets_free(struct offsets *o)
 {
 	if (!o)
 		return;
-	if (o->rk)
-		rd_kafka_destroy_flags(o->rk, RD_KAFKA_DESTROY_F_NO_CONSUMER_CLOSE);
+	tool_client_close(&o->client);
 	free(o->group);
 	free(o->topic);
 	free(o);
@@ -132,13 +86,13 @@ void offsets_free(struct offsets *o)
 
 enum offsets_result offsets_partitions(struct offsets *o, int32_t *ret, struct err *err)
 {
-	rd_kafka_topic_t *topic = rd_kafka_topic_new(o->rk, o->topic, NULL);
+	rd_kafka_topic_t *topic = rd_kafka_topic_new(o->client.rk, o->topic, NULL);
 	const struct rd_kafka_metadata *metadata = NULL;
 	rd_kafka_resp_err_t error;
 
 	if (!topic)
 		return conclude(o, rd_kafka_last_error(), "asking for the topic", err);
-	error = rd_kafka_metadata(o->rk, 0, topic, &metadata, timeout_ms());
+	error = rd_kafka_metadata(o->client.rk, 0, topic, &metadata, timeout_ms());
 	if (error == RD_KAFKA_RESP_ERR_NO_ERROR) {
 		error = metadata->topic_cnt == 1 ? metadata->topics[0].err
 		                                 : RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART;
@@ -165,7 +119,7 @@ static enum offsets_result read_position(struct offsets *o, const rd_kafka_topic
 	ret->metadata = malloc(metadata.size + 1);
 	CHECK(ret->metadata);
 	memcpy(ret->metadata, metadata.data, metadata.size);
-	error = rd_kafka_query_watermark_offsets(o->rk, o->topic, p->partition, &ret->low,
+	error = rd_kafka_query_watermark_offsets(o->client.rk, o->topic, p->partition, &ret->low,
 	                                         &ret->high, timeout_ms());
 	return conclude(o, error, "asking for the ends of the log", err);
 }
@@ -179,7 +133,7 @@ enum offsets_result offsets_read(struct offsets *o, int32_t first, int32_t count
 	rd_kafka_topic_partition_list_add_range(asked, o->topic, first, first + count - 1);
 	*ret = (struct offsets_list){ .positions = calloc((size_t)count, sizeof(*ret->positions)) };
 	CHECK(ret->positions);
-	result = conclude(o, rd_kafka_committed(o->rk, asked, timeout_ms()),
+	result = conclude(o, rd_kafka_committed(o->client.rk, asked, timeout_ms()),
 	                  "asking for committed offsets", err);
 	for (int32_t i = 0; result == OFFSETS_OK && i < count; i++) {
 		ret->count++;
@@ -220,9 +174,9 @@ static rd_kafka_resp_err_t count_members(rd_kafka_event_t *event, size_t *ret)
 
 enum offsets_result offsets_members(struct offsets *o, size_t *ret, struct err *err)
 {
-	rd_kafka_queue_t *queue = rd_kafka_queue_new(o->rk);
+	rd_kafka_queue_t *queue = rd_kafka_queue_new(o->client.rk);
 	rd_kafka_AdminOptions_t *options =
-	    rd_kafka_AdminOptions_new(o->rk, RD_KAFKA_ADMIN_OP_DESCRIBECONSUMERGROUPS);
+	    rd_kafka_AdminOptions_new(o->client.rk, RD_KAFKA_ADMIN_OP_DESCRIBECONSUMERGROUPS);
 	rd_kafka_resp_err_t error = RD_KAFKA_RESP_ERR__TIMED_OUT;
 	const char *groups[] = { o->group };
 	rd_kafka_event_t *event;
@@ -230,7 +184,7 @@ enum offsets_result offsets_members(struct offsets *o, size_t *ret, struct err *
 
 	CHECK(rd_kafka_AdminOptions_set_request_timeout(options, timeout_ms(), why, sizeof(why)) ==
 	      RD_KAFKA_RESP_ERR_NO_ERROR);
-	rd_kafka_DescribeConsumerGroups(o->rk, groups, 1, options, queue);
+	rd_kafka_DescribeConsumerGroups(o->client.rk, groups, 1, options, queue);
 	event = rd_kafka_queue_poll(queue, timeout_ms() + 1000);
 	if (event) {
 		error = count_members(event, ret);
@@ -244,8 +198,8 @@ enum offsets_result offsets_members(struct offsets *o, size_t *ret, struct err *
 static rd_kafka_resp_err_t commit_list(struct offsets *o,
                                        const rd_kafka_topic_partition_list_t *list)
 {
-	rd_kafka_queue_t *queue = rd_kafka_queue_new(o->rk);
-	rd_kafka_resp_err_t error = rd_kafka_commit_queue(o->rk, list, queue, NULL, NULL);
+	rd_kafka_queue_t *queue = rd_kafka_queue_new(o->client.rk);
+	rd_kafka_resp_err_t error = rd_kafka_commit_queue(o->client.rk, list, queue, NULL, NULL);
 	const rd_kafka_topic_partition_list_t *answered;
 	rd_kafka_event_t *event = NULL;
 
