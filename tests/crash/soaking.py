@@ -31,6 +31,7 @@ class Found:
 
     kills: int = 0
     stops: int = 0
+    cuts: int = 0
     broker_kills: int = 0
     exits: int = 0
     unfinished: int = 0  # Pipelines in which the rest was not answered in time
@@ -41,7 +42,7 @@ class Found:
     mark: dict = None
 
     def add(self, other):
-        for name in ("kills", "stops", "broker_kills", "exits", "unfinished"):
+        for name in ("kills", "stops", "cuts", "broker_kills", "exits", "unfinished"):
             setattr(self, name, getattr(self, name) + getattr(other, name))
         self.sums.update(other.sums)
         self.violations.update(other.violations)
@@ -75,21 +76,33 @@ class Soak:
                     member.resume()
 
     def fault(self):
-        """One kill (or two at once), or a stop of which the session may not know."""
+        """A stop of which the session may not know, connections that fail, or a kill."""
         member = self.dice.choice(self.rig.members)
+        kind = self.dice.random()
         if member.revive():
             self.found.exits += 1
-        elif self.dice.random() < self.options.stops:
-            if member not in self.resume_at:
-                member.stop()
-                self.resume_at[member] = time.monotonic() + self.dice.uniform(0.1, 4.5)
-                self.found.stops += 1
+        elif kind < self.options.stops:
+            self.stop(member)
+        elif kind < self.options.stops + self.options.cuts:
+            relay = self.dice.choice((member.kafka, member.graph))
+            member.disturb(relay, self.dice.uniform(0.05, 1.5), self.dice)
+            self.found.cuts += 1
         else:
-            both = self.dice.random() < 0.05
-            for victim in self.rig.members if both else [member]:
-                self.resume_at.pop(victim, None)
-                victim.kill()
-                self.found.kills += 1
+            self.kill(member)
+
+    def stop(self, member):
+        if member not in self.resume_at:
+            member.stop()
+            self.resume_at[member] = time.monotonic() + self.dice.uniform(0.1, 4.5)
+            self.found.stops += 1
+
+    def kill(self, member):
+        """Now and then both."""
+        both = self.dice.random() < 0.05
+        for victim in self.rig.members if both else [member]:
+            self.resume_at.pop(victim, None)
+            victim.kill()
+            self.found.kills += 1
 
     def round(self):
         found = self.found
