@@ -119,15 +119,15 @@ class Member:
         self.rig.fault(how, client, begin)
 
     def revive(self):
-        """Start it again if it has ended by itself; true when it had to be."""
+        """Start it again if it has ended by itself; how it had, or None."""
         if self.running():
-            return False
+            return None
         status = self.worker.process.popen.returncode
         kind = "kill" if status == -signal.SIGKILL else f"exit {status}"
         self.rig.fault(kind, self.client, now_us())
         self.ended.append((self.client, self.worker.log_path))
         self.start()
-        return True
+        return kind
 
     def is_stopped(self):
         """True when the kernel says so, whoever has stopped it."""

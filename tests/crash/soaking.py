@@ -4,6 +4,7 @@ and what was found."""
 import collections
 import dataclasses
 import random
+import shutil
 import time
 
 import history as histories
@@ -33,7 +34,7 @@ class Found:
     stops: int = 0
     cuts: int = 0
     broker_kills: int = 0
-    exits: int = 0
+    exits: collections.Counter = dataclasses.field(default_factory=collections.Counter)  # By status
     unfinished: int = 0  # Pipelines in which the rest was not answered in time
     sums: collections.Counter = dataclasses.field(default_factory=collections.Counter)
     violations: collections.Counter = dataclasses.field(default_factory=collections.Counter)
@@ -42,8 +43,9 @@ class Found:
     mark: dict = None
 
     def add(self, other):
-        for name in ("kills", "stops", "cuts", "broker_kills", "exits", "unfinished"):
+        for name in ("kills", "stops", "cuts", "broker_kills", "unfinished"):
             setattr(self, name, getattr(self, name) + getattr(other, name))
+        self.exits.update(other.exits)
         self.sums.update(other.sums)
         self.violations.update(other.violations)
         self.takeovers.add(other.takeovers)
@@ -79,8 +81,9 @@ class Soak:
         """A stop of which the session may not know, connections that fail, or a kill."""
         member = self.dice.choice(self.rig.members)
         kind = self.dice.random()
-        if member.revive():
-            self.found.exits += 1
+        ended = member.revive()
+        if ended:
+            self.note_exit(member, ended)
         elif kind < self.options.stops:
             self.stop(member)
         elif kind < self.options.stops + self.options.cuts:
@@ -89,6 +92,13 @@ class Soak:
             self.found.cuts += 1
         else:
             self.kill(member)
+
+    def note_exit(self, member, how):
+        """It ended by itself: its log says why, and is kept."""
+        self.found.exits[how] += 1
+        client, log = member.ended[-1]
+        kept = f".{how.replace(' ', '-')}-{self.options.seed}-{client}.log"
+        shutil.copy(log, self.options.report.with_suffix(kept))
 
     def stop(self, member):
         if member not in self.resume_at:
