@@ -102,3 +102,29 @@ def test_a_window_that_fills_again_and_again_does_not_slow_a_backlog_down(pipeli
         print(f"\n{pipeline.delivery}: {len(commands) / seconds:.0f} commands/s")
     assert_answered(pipeline, commands)
     assert len(commands) / seconds >= FLOOR
+
+
+def test_a_short_queue_of_librdkafka_does_not_slow_a_backlog_down(pipeline, capsys):
+    """It is full again and again; librdkafka would sleep for up to a second each time."""
+    commands = load(SMALL_CALLS, EACH)
+    produce(pipeline, commands)
+    short = {"kafka": {"queued.min.messages": "50"}}
+    seconds, *_ = answer_backlog(pipeline, len(commands), **NO_LIMIT, **short)
+    with capsys.disabled():
+        print(f"\n{len(commands) / seconds:.0f} commands/s")
+    assert_answered(pipeline, commands)
+    assert len(commands) / seconds >= FLOOR
+
+
+def test_idle_partitions_do_not_slow_a_busy_one_down(pipeline, capsys):
+    """While it is paused librdkafka asks for the others only, and the broker lets that wait."""
+    commands = load(SMALL_CALLS, EACH)
+    for one in commands:
+        pipeline.commands.send(one, partition=0)
+    pipeline.commands.flush(60)
+    small = {**NO_LIMIT, "queue": {"commands_per_partition": 100, "offsets_per_partition": 400}}
+    seconds, *_ = answer_backlog(pipeline, len(commands), **small)
+    with capsys.disabled():
+        print(f"\n{len(commands) / seconds:.0f} commands/s")
+    assert_answered(pipeline, commands)
+    assert len(commands) / seconds >= FLOOR

@@ -44,7 +44,9 @@ struct consumer {
 	bool is_fatal;   /* Was reported */
 	bool is_lost;    /* An answer of the broker said so */
 	bool must_renew; /* In the next turn */
+	bool has_read;   /* Since the assignment was accepted: all of it is being fetched */
 	size_t n_taken;  /* Records since the client's queue was empty */
+	size_t ahead;    /* With so many in its queue the client does not fetch */
 
 	struct kafka_client *client;   /* Owned; NULL: none could be made again */
 	struct assignment *assignment; /* Owned */
@@ -108,7 +110,7 @@ static void dispatch(struct consumer *c, const rd_kafka_message_t *message)
  * unless it is told to go on. */
 static void wake_client(struct consumer *c)
 {
-	if (c->n_taken >= CONSUMER_CLIENT_AHEAD)
+	if (c->n_taken >= c->ahead)
 		assignment_refetch(c->assignment);
 	c->n_taken = 0;
 }
@@ -127,6 +129,7 @@ static void take_messages(struct consumer *c)
 			return;
 		}
 		c->n_taken++;
+		c->has_read = true;
 		if (c->state != CONSUMER_CLOSING)
 			dispatch(c, message);
 		rd_kafka_message_destroy(message);
@@ -238,6 +241,7 @@ static int open_client(struct consumer *c, struct err *err)
 		return -1;
 	rk = kafka_client_handle(c->client);
 	rd_kafka_poll_set_consumer(rk);
+	c->ahead = consumer_client_ahead(c->client);
 	c->messages = rd_kafka_queue_get_consumer(rk);
 	c->commits = rd_kafka_queue_new(rk);
 	kafka_client_watch(c->client, c->messages);
@@ -334,6 +338,8 @@ void consumer_accept(struct consumer *c)
 {
 	if (assignment_accept(c->assignment))
 		c->is_lost = false;
+	c->has_read = false;
+	c->n_taken = 0;
 }
 
 void consumer_release(struct consumer *c)
@@ -344,8 +350,11 @@ void consumer_release(struct consumer *c)
 void consumer_pause(struct consumer *c, int32_t partition)
 {
 	assignment_set_paused(c->assignment, partition, true);
-	/* What the queue had of it is gone: it may have been full before. */
-	c->n_taken += CONSUMER_CLIENT_AHEAD;
+	/* What the queue had of it is gone: it may have been full before. A partition that
+	 * librdkafka has not begun to fetch must not be sought: it could lose count of its
+	 * versions, and throw away all that it fetches. */
+	if (c->has_read)
+		c->n_taken += c->ahead;
 }
 
 void consumer_resume(struct consumer *c, int32_t partition)

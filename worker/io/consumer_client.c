@@ -3,9 +3,9 @@
 
 #include <inttypes.h>
 #include <stdio.h>
+#include <stdlib.h>
 
-#define STRING(number)  STRING_OF(number)
-#define STRING_OF(text) #text
+#define AHEAD "queued.min.messages"
 
 /* librdkafka sends a commit again after so long when its connection was lost: later than anybody
  * here waits for the answer, so that an answer in time is the answer to the only copy. */
@@ -28,8 +28,11 @@ struct kafka_client *consumer_client_new(uv_loop_t *loop, const struct consumer_
 	int64_t session_ms = duration_to_ms(options->session_timeout);
 	const struct kafka_property defaults[] = {
 		/* These bound the memory of a backlog. */
-		{ "queued.min.messages", STRING(CONSUMER_CLIENT_AHEAD) },
+		{ AHEAD, "1000" },
 		{ "fetch.message.max.bytes", "262144" },
+		/* A partition that is resumed waits until the broker has answered what was asked
+		 * for the others, and it lets that wait so long for records. */
+		{ "fetch.wait.max.ms", "50" },
 		/* One lost heartbeat must not cost the session. */
 		{ "heartbeat.interval.ms", heartbeat },
 	};
@@ -61,4 +64,14 @@ struct kafka_client *consumer_client_new(uv_loop_t *loop, const struct consumer_
 	snprintf(heartbeat, sizeof(heartbeat), "%" PRId64,
 	         session_ms / 3 < HEARTBEAT_MS ? session_ms / 3 : HEARTBEAT_MS);
 	return kafka_client_new(loop, &client, log, err);
+}
+
+size_t consumer_client_ahead(struct kafka_client *client)
+{
+	const rd_kafka_conf_t *conf = rd_kafka_conf(kafka_client_handle(client));
+	char text[24];
+	size_t size = sizeof(text);
+
+	CHECK(rd_kafka_conf_get(conf, AHEAD, text, &size) == RD_KAFKA_CONF_OK);
+	return (size_t)strtoul(text, NULL, 10);
 }

@@ -4,9 +4,6 @@
 
 #include "worker/io/kafka_client.h"
 
-/* With so many records in its queue the client does not fetch (queued.min.messages). */
-#define CONSUMER_CLIENT_AHEAD 1000
-
 struct consumer_client {
 	const char *group;       /* Borrowed, as all of these */
 	const char *instance_id; /* NULL: a dynamic member */
@@ -21,6 +18,9 @@ struct consumer_client {
 /* Configured alike each time. Borrows 'loop' and 'log'. */
 struct kafka_client *consumer_client_new(uv_loop_t *loop, const struct consumer_client *options,
                                          const struct log *log, struct err *err) MUST_CHECK;
+
+/* With so many records in its queue the client does not fetch (queued.min.messages). */
+size_t consumer_client_ahead(struct kafka_client *client);
 
 /* Set what only newer versions of librdkafka know. */
 void consumer_client_tune(rd_kafka_conf_t *conf);
