@@ -25,6 +25,7 @@ static void offer_with_gaps(struct world *w)
 	map.end = 9;
 	assert_true(map_encode(&map, &text));
 	at_once(w);
+	world_forget(w, 0);
 	world_offer(w, 0, 5, buffer_bytes(&text).data);
 	map_close(&map);
 	buffer_close(&text);
@@ -268,6 +269,70 @@ static void a_reply_that_was_staged_and_then_refused_counts_no_more(void **state
 	expect_stored(w, 1);
 }
 
+/* The map as it is now, a letter for each offset from its base to its end: new, started, replied.
+ */
+static void expect_map(struct world *w, int64_t base, const char *states)
+{
+	static const char letters[] = {
+		[MAP_NEW] = 'n', [MAP_STARTED] = 's', [MAP_REPLIED] = 'r', [MAP_PARTLY] = 'p'
+	};
+	struct world_commit *commit = &w->partitions[0].committed;
+	char found[64] = "";
+	struct map map;
+
+	world_commit(w, 0);
+	assert_int_equal(map_decode(bytes_of(commit->map), commit->offset, &map), MAP_OK);
+	for (int64_t at = map.base; at < map.end; at++)
+		found[at - map.base] = letters[map_state(&map, at)];
+	assert_int_equal(map.base, base);
+	assert_string_equal(found, states);
+	map_close(&map);
+}
+
+static void a_map_ends_with_the_last_command_that_was_begun(void **state)
+{
+	struct world *w = *state;
+
+	at_once(w);
+	world_command(w, 0, "call-a", "ann");
+	world_command(w, 1, "call-a", "bob");
+	world_command(w, 2, "call-a", "cid");
+	expect_map(w, 0, "s");
+	world_command(w, 3, "call-b", "dan");
+	world_command(w, 4, "call-a", "eve");
+	expect_map(w, 0, "snns");
+	world_accept_post(w, &w->posts[1]);
+	expect_map(w, 0, "snnr");
+	world_accept(w);
+	expect_map(w, 1, "ssrs");
+}
+
+static void a_map_of_new_commands_alone_is_empty(void **state)
+{
+	struct world *w = *state;
+
+	w->latency_us = 0;
+	world_command(w, 0, "call-a", "ann");
+	expect_map(w, 0, "");
+	world_elapse(w, 30);
+	expect_status(w, 0, "accepted");
+	world_command(w, 1, "call-a", "bob");
+	world_command(w, 2, "call-a", "cid");
+	expect_map(w, 1, "");
+}
+
+static void what_was_not_read_again_stays_in_the_map(void **state)
+{
+	struct world *w = *state;
+
+	offer_with_gaps(w);
+	expect_map(w, 5, "nrsr");
+	world_command(w, 5, "call-a", "ann");
+	expect_map(w, 5, "nrsr");
+	world_elapse(w, 1000);
+	expect_map(w, 5, "srsr");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -285,6 +350,9 @@ int main(void)
 		WORLD_TEST(a_crash_before_the_transaction_makes_the_reply_anew),
 		WORLD_TEST(a_reply_and_its_dead_letter_count_together),
 		WORLD_TEST(a_reply_that_was_staged_and_then_refused_counts_no_more),
+		WORLD_TEST(a_map_ends_with_the_last_command_that_was_begun),
+		WORLD_TEST(a_map_of_new_commands_alone_is_empty),
+		WORLD_TEST(what_was_not_read_again_stays_in_the_map),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

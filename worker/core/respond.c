@@ -271,6 +271,7 @@ static void finish(struct engine *e, struct job *job)
 	struct partition *p = job->partition;
 	int64_t before = ledger_frontier(&p->ledger);
 
+	CHECK(job->entry.offset < p->begun_end);
 	follow(e, job);
 	ledger_settle(&p->ledger, &job->entry);
 	partition_deactivate(job);

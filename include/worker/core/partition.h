@@ -27,7 +27,7 @@ struct partition {
 	struct map
 	    inherited;     /* What the owner before committed; records come again from its base */
 	bool had_owner;    /* Somebody has sent from here before */
-	int64_t begun_end; /* All jobs from here on are new: the map need not tell of them */
+	int64_t begun_end; /* From here on nothing was begun or replied to, now or before */
 	struct history history;
 	struct invited invited;
 	struct call *calls; /* Owned */
