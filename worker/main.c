@@ -13,8 +13,8 @@
  * would raise the limit with the first of them, and keep them all. */
 #define LARGE_BLOCK (128 * 1024)
 
-/* Heaps: the loop has one, and librdkafka's threads, of which none is busy for long, share another.
- * Each heap keeps what its busiest moment took. */
+/* Heaps, shared by all threads: each keeps what its busiest moment took, and few of them are ever
+ * busy at once. */
 #define HEAPS 2
 
 static int run(const struct cli_arguments *arguments)
