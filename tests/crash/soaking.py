@@ -160,6 +160,7 @@ class Soak:
         complete = self.rig.finish(self.load)
         history = self.rig.take(self.options.delivery == "exactly-once")
         violations = self.judge(history)
+        self.found.unfinished += not complete
         self.found.takeovers = Takeovers()  # Its few calls are all in doubt after a kill
         if complete and not violations:
             self.found.mutants = dict(mutants.run(history, self.dice))

@@ -13,7 +13,7 @@ class Takeovers:
 
     alone: list = dataclasses.field(default_factory=list)
     disturbed: list = dataclasses.field(default_factory=list)  # Another fault lasted
-    starved: list = dataclasses.field(default_factory=list)  # There was nothing new to send
+    starved: list = dataclasses.field(default_factory=list)  # Before it the load was held back
 
     def add(self, other):
         self.alone += other.alone
@@ -53,18 +53,18 @@ class Produced:
     def __init__(self, history):
         self.times = sorted(command["at_us"] for command in history.commands)
 
-    def pauses(self, begin, end):
-        """True when it gave none for a while in between: it does when too many wait already."""
-        times = self.times[bisect.bisect(self.times, begin):bisect.bisect(self.times, end)]
-        return any(b - a > STARVED_US for a, b in zip([begin, *times], [*times, end]))
+    def was_held_back(self, at):
+        """True when it gave none for a while before: it does so when too many wait already."""
+        last = bisect.bisect(self.times, at)
+        return last == 0 or at - self.times[last - 1] > STARVED_US
 
 
 def takeovers(history, patience_us=3_000_000):
     """Of each kill: the time to the first request of the slot's next incarnation. Told apart are
     those while another fault lasted (a stopped worker keeps the group in a rebalance; a broker was
-    away), and those while the load was held back: what waits then is in doubt, or behind what is,
-    and waits for its settle time. A worker that was itself ended before it had sent anything counts
-    only when it had `patience_us` for it."""
+    away), and those before which the load was held back already: what waits then is in doubt, or
+    behind what is, and waits for its settle time. A worker that was itself ended before it had
+    sent anything counts only when it had `patience_us` for it."""
     lasting = [(f["begin_us"], f["end_us"]) for f in history.faults if f["kind"] != "kill"]
     first, ended = first_requests(history), first_ends(history)
     produced = Produced(history)
@@ -83,7 +83,7 @@ def takeovers(history, patience_us=3_000_000):
             continue
         if any(b <= until and begin <= e + AFTER_US for b, e in lasting):
             found.disturbed.append((until - begin) / 1000)
-        elif produced.pauses(begin, until):
+        elif produced.was_held_back(begin):
             found.starved.append((until - begin) / 1000)
         else:
             found.alone.append((until - begin) / 1000)
