@@ -114,6 +114,7 @@ class Judge:
         for invite in self.invites:
             for participant in invite["participants"]:
                 self.sent[participant["id"]].append(invite)
+        self.deaths = {f["client"]: f["end_us"] for f in history.faults if f["kind"] == "kill"}
         self.assignments = sorted(start["at_us"] for start in history.starts)
         self.started_at, self.commits = None, collections.defaultdict(list)
         for commit in history.commits:
@@ -326,6 +327,9 @@ class Judge:
         """A client may come back to a partition only with an assignment of its own that is
         younger than the first request of the one between."""
         client, at = invite.get("client"), invite["wall_us"]
+        # Nobody was there to answer: it had left before its sender died, and took so long to come.
+        if invite["end"] == "lost":
+            at = min(at, self.deaths.get(client, at))
         tenant, since, gone = tenants.get(place[0], (None, 0, {}))
         if client is None or client == tenant:
             return

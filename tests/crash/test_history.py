@@ -146,3 +146,15 @@ def test_a_text_that_is_no_map_is_refused(text):
 def test_a_map_of_another_offset_is_refused():
     with pytest.raises(ValueError):
         offsets.decode(offsets.encode(5, 3), 6)
+
+
+def test_what_a_dead_worker_had_sent_may_come_late():
+    history = made_up.sound()
+    late, taken = history.requests[10], history.requests[11]
+    late.update(client="worker-2.1", end="lost")
+    death = late["wall_us"] - 100_000
+    history.faults.append({"kind": "kill", "client": "worker-2.1", "begin_us": death, "end_us": death})
+    history.starts.append({"client": "worker-1.1", "at_us": death + 1000})
+    assert kinds(history) == []
+    history.starts[-1]["at_us"] = death - 1000
+    assert kinds(history) == ["late-post"]
