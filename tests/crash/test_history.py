@@ -150,10 +150,12 @@ def test_a_map_of_another_offset_is_refused():
 
 def test_what_a_dead_worker_had_sent_may_come_late():
     history = made_up.sound()
-    late, taken = history.requests[10], history.requests[11]
+    late = history.requests[10]
     late.update(client="worker-2.1", end="lost")
     death = late["wall_us"] - 100_000
-    history.faults.append({"kind": "kill", "client": "worker-2.1", "begin_us": death, "end_us": death})
+    history.faults.append(
+        {"kind": "kill", "client": "worker-2.1", "begin_us": death, "end_us": death}
+    )
     history.starts.append({"client": "worker-1.1", "at_us": death + 1000})
     assert kinds(history) == []
     history.starts[-1]["at_us"] = death - 1000
