@@ -21,6 +21,7 @@ NO_LIMIT = {
     },
     "queue": {"commands_per_partition": 5000, "offsets_per_partition": 20000},
 }
+SMALL_WINDOW = {"queue": {"commands_per_partition": 100, "offsets_per_partition": 400}}
 
 
 def cpu_seconds(pid):
@@ -33,9 +34,9 @@ def peak_mib(pid):
     return int(re.search(r"VmHWM:\s+(\d+) kB", status)[1]) / 1024
 
 
-def produce(pipeline, commands):
+def produce(pipeline, commands, partition=None):
     for one in commands:
-        pipeline.commands.send(one)
+        pipeline.commands.send(one, partition=partition)
     pipeline.commands.flush(60)
 
 
@@ -91,40 +92,28 @@ def test_fifty_thousand_commands_over_five_thousand_calls(pipeline, capsys):
     assert count / seconds >= FLOOR
 
 
-@BOTH
-def test_a_window_that_fills_again_and_again_does_not_slow_a_backlog_down(pipeline, capsys):
-    """Each time its partition is paused and resumed; librdkafka would sleep a second each time."""
+def assert_read_without_pauses(pipeline, capsys, partition=None, **configuration):
+    """A backlog, of one partition or of all, is answered faster than with waits of a second."""
     commands = load(SMALL_CALLS, EACH)
-    produce(pipeline, commands)
-    small = {**NO_LIMIT, "queue": {"commands_per_partition": 100, "offsets_per_partition": 400}}
-    seconds, *_ = answer_backlog(pipeline, len(commands), **small)
+    produce(pipeline, commands, partition)
+    seconds, *_ = answer_backlog(pipeline, len(commands), **{**NO_LIMIT, **configuration})
     with capsys.disabled():
         print(f"\n{pipeline.delivery}: {len(commands) / seconds:.0f} commands/s")
     assert_answered(pipeline, commands)
     assert len(commands) / seconds >= FLOOR
 
 
+@BOTH
+def test_a_window_that_fills_again_and_again_does_not_slow_a_backlog_down(pipeline, capsys):
+    """Each time its partition is paused and resumed; librdkafka would sleep a second each time."""
+    assert_read_without_pauses(pipeline, capsys, **SMALL_WINDOW)
+
+
 def test_a_short_queue_of_librdkafka_does_not_slow_a_backlog_down(pipeline, capsys):
     """It is full again and again; librdkafka would sleep for up to a second each time."""
-    commands = load(SMALL_CALLS, EACH)
-    produce(pipeline, commands)
-    short = {"kafka": {"queued.min.messages": "50"}}
-    seconds, *_ = answer_backlog(pipeline, len(commands), **NO_LIMIT, **short)
-    with capsys.disabled():
-        print(f"\n{len(commands) / seconds:.0f} commands/s")
-    assert_answered(pipeline, commands)
-    assert len(commands) / seconds >= FLOOR
+    assert_read_without_pauses(pipeline, capsys, kafka={"queued.min.messages": "50"})
 
 
 def test_idle_partitions_do_not_slow_a_busy_one_down(pipeline, capsys):
     """While it is paused librdkafka asks for the others only, and the broker lets that wait."""
-    commands = load(SMALL_CALLS, EACH)
-    for one in commands:
-        pipeline.commands.send(one, partition=0)
-    pipeline.commands.flush(60)
-    small = {**NO_LIMIT, "queue": {"commands_per_partition": 100, "offsets_per_partition": 400}}
-    seconds, *_ = answer_backlog(pipeline, len(commands), **small)
-    with capsys.disabled():
-        print(f"\n{len(commands) / seconds:.0f} commands/s")
-    assert_answered(pipeline, commands)
-    assert len(commands) / seconds >= FLOOR
+    assert_read_without_pauses(pipeline, capsys, partition=0, **SMALL_WINDOW)
