@@ -3,39 +3,81 @@
 
 #include "simulator/simulator.h"
 
+#include <errno.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/timerfd.h>
+#include <time.h>
+#include <unistd.h>
 #include <utlist.h>
 
 #define BLOCK_SIZE (64u << 10)
 
-static void on_timer(uv_timer_t *timer)
-{
-	struct exchange *exchange = timer->data;
-	struct deliveries *deliveries = &exchange->simulator->server.deliveries;
+/* Answers are woken together that are due in the same part of a millisecond: each wakeup costs more
+ * than an answer does. */
+#define SLOT_US 250
 
+static void resume(struct deliveries *deliveries, struct exchange *exchange)
+{
 	DL_DELETE(deliveries->waiting, exchange);
-	exchange->waiting = false;
 	MHD_resume_connection(exchange->connection);
 }
 
-/* Suspend the connection for so long. */
+/* Have the timer fire when the first is due, never before. */
+static void arm(struct deliveries *deliveries)
+{
+	struct itimerspec when = { 0 };
+	int64_t slot;
+
+	if (deliveries->waiting) {
+		slot = (deliveries->waiting->due.us + SLOT_US - 1) / SLOT_US;
+		when.it_value.tv_sec = slot * SLOT_US / 1000000;
+		when.it_value.tv_nsec = slot * SLOT_US % 1000000 * 1000;
+	}
+	CHECK(timerfd_settime(deliveries->timer, TFD_TIMER_ABSTIME, &when, NULL) == 0);
+}
+
+static void on_timer(uv_poll_t *poll, int status, int events)
+{
+	struct deliveries *deliveries = poll->data;
+	instant_t now = simulator_now();
+
+	(void)status, (void)events;
+	while (deliveries->waiting && !instant_before(now, deliveries->waiting->due))
+		resume(deliveries, deliveries->waiting);
+	arm(deliveries);
+}
+
+static bool is_due_later(const struct exchange *exchange, const struct exchange *than)
+{
+	return instant_before(than->due, exchange->due);
+}
+
+/* Suspend the connection for so long. Most are due last: the place is looked for from the end. */
 static void wait_for(struct exchange *exchange, int64_t ms)
 {
-	struct simulator *simulator = exchange->simulator;
+	struct deliveries *deliveries = &exchange->simulator->server.deliveries;
+	struct exchange *before = deliveries->waiting ? deliveries->waiting->prev : NULL;
 
-	if (!exchange->has_timer) {
-		uv_timer_init(&simulator->loop, &exchange->timer);
-		exchange->timer.data = exchange;
-		exchange->has_timer = true;
-	}
 	MHD_suspend_connection(exchange->connection);
-	DL_APPEND(simulator->server.deliveries.waiting, exchange);
-	exchange->waiting = true;
-	/* The loop's idea of the time is as old as its last wakeup, and cut to milliseconds: one
-	 * more is never too early. */
-	uv_update_time(&simulator->loop);
-	uv_timer_start(&exchange->timer, on_timer, (uint64_t)ms + 1, 0);
+	exchange->due = instant_add(simulator_now(), duration_ms(ms));
+	while (before && is_due_later(before, exchange))
+		before = before == deliveries->waiting ? NULL : before->prev;
+	DL_APPEND_ELEM(deliveries->waiting, before, exchange);
+	if (deliveries->waiting == exchange)
+		arm(deliveries);
+}
+
+int deliveries_init(struct deliveries *deliveries, uv_loop_t *loop, struct err *err)
+{
+	*deliveries = (struct deliveries){ .timer = timerfd_create(CLOCK_MONOTONIC,
+		                                                   TFD_NONBLOCK | TFD_CLOEXEC) };
+	if (deliveries->timer < 0)
+		return err_set(err, "timerfd_create: %s", strerror(errno));
+	uv_poll_init(loop, &deliveries->poll, deliveries->timer);
+	deliveries->poll.data = deliveries;
+	uv_poll_start(&deliveries->poll, UV_READABLE, on_timer);
+	return 0;
 }
 
 void deliveries_abort(struct deliveries *deliveries)
@@ -44,9 +86,21 @@ void deliveries_abort(struct deliveries *deliveries)
 
 	DL_FOREACH_SAFE (deliveries->waiting, exchange, next) {
 		exchange->aborted = true;
-		uv_timer_stop(&exchange->timer);
-		on_timer(&exchange->timer);
+		resume(deliveries, exchange);
 	}
+}
+
+static void on_closed(uv_handle_t *handle)
+{
+	struct deliveries *deliveries = handle->data;
+
+	close(deliveries->timer);
+}
+
+void deliveries_close(struct deliveries *deliveries)
+{
+	if (deliveries->timer >= 0)
+		uv_close((uv_handle_t *)&deliveries->poll, on_closed);
 }
 
 static int64_t delay_of(struct exchange *exchange)

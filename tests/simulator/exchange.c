@@ -241,14 +241,10 @@ static void release(struct exchange *exchange)
 	buffer_close(&exchange->body);
 	buffer_close(&exchange->answer.body);
 	buffer_close(&exchange->answer.location);
+	free(exchange->invited);
 	free(exchange->assertion);
 	free(exchange->path);
 	free(exchange);
-}
-
-static void on_timer_closed(uv_handle_t *timer)
-{
-	release(timer->data);
 }
 
 void exchange_conclude(struct exchange *exchange, enum exchange_end end)
@@ -270,8 +266,5 @@ void exchange_conclude(struct exchange *exchange, enum exchange_end end)
 void exchange_end(struct exchange *exchange, enum exchange_end end)
 {
 	exchange_conclude(exchange, end);
-	if (exchange->has_timer)
-		uv_close((uv_handle_t *)&exchange->timer, on_timer_closed);
-	else
-		release(exchange);
+	release(exchange);
 }

@@ -72,11 +72,9 @@ struct exchange {
 	struct MHD_Connection *connection; /* Borrowed */
 	enum exchange_stage stage;
 	struct exchange *prev, *next; /* In the list of those that wait */
-	uv_timer_t timer;             /* In use when 'has_timer' */
-	bool has_timer;
-	bool waiting;  /* Suspended until the timer fires */
-	bool aborted;  /* The simulator ends: answer nothing */
-	bool drip_due; /* The next piece may be sent */
+	instant_t due;                /* It waits until then */
+	bool aborted;                 /* The simulator ends: answer nothing */
+	bool drip_due;                /* The next piece may be sent */
 
 	uint64_t sequence;
 	uint64_t connection_number;
@@ -100,7 +98,7 @@ struct exchange {
 
 	json_t *json;               /* The body, when it is JSON; owned */
 	const char *client_context; /* Borrowed from 'json' */
-	struct invited invited[EXCHANGE_MAX_INVITED];
+	struct invited *invited;    /* Owned */
 	size_t n_invited;
 	struct call *call; /* Of an invite, counted in its in_flight */
 	bool overlap;
@@ -129,7 +127,7 @@ void exchange_handle(struct exchange *exchange);
  * calls do nothing. */
 void exchange_conclude(struct exchange *exchange, enum exchange_end end);
 
-/* It is over: conclude it and release it, at once or when its timer is closed. */
+/* It is over: conclude it and release it. */
 void exchange_end(struct exchange *exchange, enum exchange_end end);
 
 /* The value of a request header, borrowed, or NULL. */

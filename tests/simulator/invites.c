@@ -66,14 +66,18 @@ void invites_parse(struct exchange *exchange)
 	struct bytes body = buffer_bytes(&exchange->body);
 	json_error_t error;
 	json_t *participants, *participant;
-	size_t i;
+	size_t i, n;
 
 	exchange->json = json_loadb(body.data, body.size, JSON_REJECT_DUPLICATES, &error);
 	exchange->client_context = text_of(exchange->json, "clientContext");
 	participants = json_object_get(exchange->json, "participants");
+	n = json_array_size(participants);
+	n = n < EXCHANGE_MAX_INVITED ? n : EXCHANGE_MAX_INVITED;
+	exchange->invited = calloc(n + 1, sizeof(*exchange->invited));
+	CHECK(exchange->invited);
 	json_array_foreach(participants, i, participant)
 	{
-		if (exchange->n_invited == EXCHANGE_MAX_INVITED)
+		if (i == n)
 			break;
 		exchange->invited[exchange->n_invited++] = describe(participant);
 	}

@@ -205,7 +205,7 @@ int server_init(struct server *server, struct simulator *simulator, struct err *
 {
 	const struct options *options = simulator->options;
 
-	*server = (struct server){ 0 };
+	*server = (struct server){ .deliveries.timer = -1 };
 	server->http.simulator = simulator;
 	server->https.simulator = simulator;
 	server->https.tls = true;
@@ -213,6 +213,8 @@ int server_init(struct server *server, struct simulator *simulator, struct err *
 	uv_idle_init(&simulator->loop, &server->idle);
 	server->prepare.data = server;
 	uv_prepare_start(&server->prepare, on_prepare);
+	if (deliveries_init(&server->deliveries, &simulator->loop, err) < 0)
+		return -1;
 	if (options->http_port >= 0 &&
 	    listen_on(&server->http, options->http_port, NULL, NULL, err) < 0)
 		return -1;
@@ -250,6 +252,7 @@ void server_close(struct server *server)
 	}
 	close_listener(&server->http);
 	close_listener(&server->https);
+	deliveries_close(&server->deliveries);
 	uv_close((uv_handle_t *)&server->prepare, NULL);
 	uv_close((uv_handle_t *)&server->idle, NULL);
 }
