@@ -6,6 +6,7 @@
 #include "worker/io/driver.h"
 #include "worker/io/notifications.h"
 
+#include <malloc.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sysexits.h>
@@ -20,6 +21,9 @@
 /* Replies in one transaction: more would make it long, and what waits for it late. */
 #define TRANSACTION_WRITES 1000
 
+/* How often memory that is free goes back to the system. */
+#define TRIM_MS 1000
+
 struct app {
 	const struct config *config;
 	uv_loop_t loop;
@@ -31,6 +35,7 @@ struct app {
 	struct admin *admin;
 	uv_signal_t sigterm;
 	uv_signal_t sigint;
+	uv_timer_t trim;
 	int exit_code;
 };
 
@@ -252,6 +257,7 @@ static void close_rest(struct app *app)
 		admin_close(app->admin, NULL, NULL);
 	uv_close((uv_handle_t *)&app->sigterm, NULL);
 	uv_close((uv_handle_t *)&app->sigint, NULL);
+	uv_close((uv_handle_t *)&app->trim, NULL);
 }
 
 static void stop(struct app *app)
@@ -304,6 +310,20 @@ static void watch_signal(struct app *app, uv_signal_t *handle, int number)
 	uv_signal_init(&app->loop, handle);
 	handle->data = app;
 	uv_signal_start(handle, on_signal, number);
+}
+
+/* What a burst took is free again, but in pieces: glibc returns of itself only what lies at the end
+ * of its heap. It takes less than a millisecond. */
+static void on_trim(uv_timer_t *timer)
+{
+	(void)timer;
+	malloc_trim(0);
+}
+
+static void begin_trimming(struct app *app)
+{
+	uv_timer_init(&app->loop, &app->trim);
+	uv_timer_start(&app->trim, on_trim, TRIM_MS, TRIM_MS);
 }
 
 static int open_admin(struct app *app, struct err *err)
@@ -373,6 +393,7 @@ int app_run(const struct config *config)
 	}
 	watch_signal(&app, &app.sigterm, SIGTERM);
 	watch_signal(&app, &app.sigint, SIGINT);
+	begin_trimming(&app);
 	if (start(&app) == 0) {
 		log_info(&app.log, "app.started", "version=%s", WORKER_VERSION);
 		notify("READY=1");

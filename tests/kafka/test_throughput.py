@@ -50,12 +50,16 @@ def read_all(pipeline, count):
         reader.close()
 
 
+def wait_for_answers(worker, count):
+    done = 'invite_worker_replies_total{status="accepted"}'
+    wait_until(lambda: worker.metrics()[done] >= count, 150, "all commands are answered")
+
+
 def answer_backlog(pipeline, count, **configuration):
     """Seconds from the start of a worker to the last reply, its CPU seconds and peak memory."""
     started = time.monotonic()
     worker = pipeline.worker(**configuration).start()
-    done = 'invite_worker_replies_total{status="accepted"}'
-    wait_until(lambda: worker.metrics()[done] >= count, 150, "all commands are answered")
+    wait_for_answers(worker, count)
     seconds = time.monotonic() - started
     pid = worker.process.pid
     cpu, peak = cpu_seconds(pid), peak_mib(pid)
