@@ -136,7 +136,7 @@ static const struct {
 } verbs[] = { { "fill", load_fill }, { "check", load_check }, { "pace", load_pace } };
 #define N_VERBS (sizeof(verbs) / sizeof(verbs[0]))
 
-enum option_key { KEY_ZIPF = 256, KEY_PATIENCE, KEY_NUMBER, KEY_NO_CONTEXT };
+enum option_key { KEY_ZIPF = 256, KEY_LINGER, KEY_PATIENCE, KEY_NUMBER, KEY_NO_CONTEXT };
 
 static const struct argp_option argp_options[] = {
 	{ "brokers", 'b', "HOST:PORT", 0, "Bootstrap servers", 0 },
@@ -148,6 +148,8 @@ static const struct argp_option argp_options[] = {
 	  0 },
 	{ "rate", 'R', "N", 0, "Commands a second", 0 },
 	{ "seconds", 's', "N", 0, "How long", 0 },
+	{ "linger", KEY_LINGER, "MS", 0,
+	  "How long a command of the open loop waits for company (0)", 0 },
 	{ "patience", KEY_PATIENCE, "S", 0, "Longest time without a reply (60)", 0 },
 	{ "number", KEY_NUMBER, "N", 0, "Number of the first command (0)", 0 },
 	{ "no-context", KEY_NO_CONTEXT, NULL, 0, "Commands without a clientContext", 0 },
@@ -181,6 +183,9 @@ static error_t on_number(int key, double value, struct load_options *options)
 		return 0;
 	case 's':
 		options->seconds = value;
+		return 0;
+	case KEY_LINGER:
+		options->linger_ms = value;
 		return 0;
 	case KEY_PATIENCE:
 		options->patience = value;
@@ -236,6 +241,7 @@ static error_t on_option(int key, char *arg, struct argp_state *state)
 	case 'R':
 	case 's':
 	case KEY_ZIPF:
+	case KEY_LINGER:
 	case KEY_PATIENCE:
 	case KEY_NUMBER:
 		return on_number(key, parse_number(state, arg), &input->options);

@@ -13,8 +13,9 @@ struct load_options {
 	const char *commands; /* Topics */
 	const char *replies;
 	uint64_t count;
-	double rate;     /* Commands a second */
-	double seconds;  /* Of the open loop */
+	double rate;    /* Commands a second */
+	double seconds; /* Of the open loop */
+	double linger_ms;
 	double patience; /* So many seconds without a reply are too many */
 	uint64_t number; /* Of the first command */
 	struct commands_options what;

@@ -170,8 +170,8 @@ static void print_pace(const struct pace *pace)
 
 int load_pace(const struct load_options *options)
 {
-	static const char *const sending[] = { "enable.idempotence", "true", "linger.ms", "0",
-		                               NULL };
+	char linger[32];
+	const char *const sending[] = { "enable.idempotence", "true", "linger.ms", linger, NULL };
 	static const char *const reading[] = {
 		"group.id",
 		"bench-pace",
@@ -191,6 +191,7 @@ int load_pace(const struct load_options *options)
 
 	if (!options->replies || !(options->rate > 0))
 		load_fail("pace", "--replies and --rate are needed");
+	snprintf(linger, sizeof(linger), "%g", options->linger_ms);
 	pace.producer = load_client(RD_KAFKA_PRODUCER, options, sending);
 	pace.consumer = load_client(RD_KAFKA_CONSUMER, options, reading);
 	pace.n_commands = load_partitions(pace.producer, options->commands);

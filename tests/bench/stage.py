@@ -211,11 +211,12 @@ class Run:
         count = int(load.pace * load.seconds)
         self._start()
         self._settle()
-        self._load("pace", "--rate", WARM_PACE, "--seconds", load.count / WARM_PACE)
+        linger = ("--linger", load.linger_ms)
+        self._load("pace", "--rate", WARM_PACE, "--seconds", load.count / WARM_PACE, *linger)
         self._checked(load.count)
         begin = time.time()
         said = self._load("pace", "--rate", load.pace, "--seconds", load.seconds,
-                          "--number", load.count)
+                          "--number", load.count, *linger)
         end = begin + load.seconds
         checked = self._checked(load.count + count)
         added = {share: ms - load.graph_ms for share, ms in said["quantiles"]}

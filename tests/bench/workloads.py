@@ -32,6 +32,7 @@ class Workload:
     call_rate: float = 0.0  # Requests a second; 0: not limited
     pace: float = 0.0  # Commands a second
     seconds: float = 0.0
+    linger_ms: int = 0  # How long a producer waits for company, of a pace
     tls: bool = False
 
     def ideal_seconds(self):
@@ -49,17 +50,20 @@ WORKLOADS = (
     Workload("b-zipf", "as b, with calls of very different size (Zipf, exponent 0.8)", graph_ms=0,
              zipf=0.8, count=50_000, rounds=1),
     Workload("c", "100 hot calls, Graph takes 20 ms, up to 5 commands in one request",
-             calls=100, batch=5, count=50_000, rounds=2),
+             calls=100, batch=5, count=50_000),
     Workload("d", "1,000 commands for one call at 10 requests a second", systems=WORKERS,
              calls=1, count=1_000, batch=5, call_rate=10, rounds=1),
     Workload("e", "open loop, 500 commands a second, Graph takes 20 ms", kind=PACED, pace=500,
-             seconds=10, count=15_000, rounds=2),
+             seconds=10, count=15_000),
     Workload("e-5000", "open loop, 5,000 commands a second, Graph takes 20 ms", kind=PACED,
-             pace=5_000, seconds=8, count=15_000, rounds=2),
+             pace=5_000, seconds=8, linger_ms=5, count=15_000),
     Workload("f", "commands for 100,000 calls wait until Graph takes them", kind=THROTTLED,
              systems=WORKERS, count=1_000_000, calls=100_000, partitions=16, batch=5, rounds=1),
     Workload("g", "as a, over TLS and HTTP/2", tls=True, count=50_000, rounds=1),
 )
+
+# What the broker does first, and nobody measures: all that it has to do for any program.
+WARM_UP = 2 * (("b", WORKERS[1]), ("e", WORKERS[1]), ("b", WORKERS[0]))
 
 # A sanity run: enough to see that all parts work together, and too little to measure anything.
 QUICK = {
