@@ -313,7 +313,7 @@ static void watch_signal(struct app *app, uv_signal_t *handle, int number)
 }
 
 /* What a burst took is free again, but in pieces: glibc returns of itself only what lies at the end
- * of its heap. It takes less than a millisecond. */
+ * of its heap. It takes half a millisecond, rarely more than two. */
 static void on_trim(uv_timer_t *timer)
 {
 	(void)timer;
