@@ -13,9 +13,10 @@ import workloads
 from front import Front
 from peers import Bento, ParallelConsumer
 from process import die_with_parent
-from samples import MIB, Samples, peak_mib
+from samples import Samples
 from simulator import Simulator
 from systems import Floor, Scene, WorkerSystem
+from usage import MIB, peak_mib
 from worker import binaries
 
 # Which part of the replies is measured: before it is the warm-up, behind it little is in flight.

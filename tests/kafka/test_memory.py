@@ -1,17 +1,10 @@
 """What a burst leaves behind in the process."""
 
-import os
-import pathlib
-
 from deliveries import BOTH
 from process import wait_until
-from test_throughput import CALLS, EACH, NO_LIMIT, peak_mib, produce, wait_for_answers
+from test_throughput import CALLS, EACH, NO_LIMIT, produce, wait_for_answers
+from usage import peak_mib, rss_mib
 from witness import load
-
-
-def rss_mib(pid):
-    pages = pathlib.Path(f"/proc/{pid}/statm").read_text(encoding="ascii").split()[1]
-    return int(pages) * os.sysconf("SC_PAGE_SIZE") / (1 << 20)
 
 
 @BOTH

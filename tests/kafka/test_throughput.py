@@ -1,15 +1,13 @@
 """Much work at once: correctness first, then the figures, of which only a low floor is asserted."""
 
 import collections
-import os
-import pathlib
-import re
 import time
 
 from deliveries import BOTH
 from kafka_client import Reader
 from test_restarts import total_committed
 from process import wait_until
+from usage import cpu_seconds, peak_mib
 from witness import assert_in_order, assert_once, assert_valid, by_id, load
 
 CALLS, EACH = 5000, 10
@@ -22,16 +20,6 @@ NO_LIMIT = {
     "queue": {"commands_per_partition": 5000, "offsets_per_partition": 20000},
 }
 SMALL_WINDOW = {"queue": {"commands_per_partition": 100, "offsets_per_partition": 400}}
-
-
-def cpu_seconds(pid):
-    fields = pathlib.Path(f"/proc/{pid}/stat").read_text(encoding="ascii").rsplit(")", 1)[1].split()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
-
-
-def peak_mib(pid):
-    status = pathlib.Path(f"/proc/{pid}/status").read_text(encoding="ascii")
-    return int(re.search(r"VmHWM:\s+(\d+) kB", status)[1]) / 1024
 
 
 def produce(pipeline, commands, partition=None):

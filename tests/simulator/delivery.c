@@ -48,11 +48,6 @@ static void on_timer(uv_poll_t *poll, int status, int events)
 	arm(deliveries);
 }
 
-static bool is_due_later(const struct exchange *exchange, const struct exchange *than)
-{
-	return instant_before(than->due, exchange->due);
-}
-
 /* Suspend the connection for so long. Most are due last: the place is looked for from the end. */
 static void wait_for(struct exchange *exchange, int64_t ms)
 {
@@ -61,7 +56,7 @@ static void wait_for(struct exchange *exchange, int64_t ms)
 
 	MHD_suspend_connection(exchange->connection);
 	exchange->due = instant_add(simulator_now(), duration_ms(ms));
-	while (before && is_due_later(before, exchange))
+	while (before && instant_before(exchange->due, before->due))
 		before = before == deliveries->waiting ? NULL : before->prev;
 	DL_APPEND_ELEM(deliveries->waiting, before, exchange);
 	if (deliveries->waiting == exchange)
@@ -90,17 +85,12 @@ void deliveries_abort(struct deliveries *deliveries)
 	}
 }
 
-static void on_closed(uv_handle_t *handle)
-{
-	struct deliveries *deliveries = handle->data;
-
-	close(deliveries->timer);
-}
-
 void deliveries_close(struct deliveries *deliveries)
 {
-	if (deliveries->timer >= 0)
-		uv_close((uv_handle_t *)&deliveries->poll, on_closed);
+	if (deliveries->timer < 0)
+		return;
+	uv_close((uv_handle_t *)&deliveries->poll, NULL);
+	close(deliveries->timer);
 }
 
 static int64_t delay_of(struct exchange *exchange)

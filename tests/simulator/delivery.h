@@ -6,6 +6,8 @@
 
 #include "worker/base/err.h"
 
+#include <uv.h>
+
 struct deliveries {
 	struct exchange *waiting; /* Suspended until they are due; the first is due first */
 	int timer;      /* A timerfd: the loop's own timers know whole milliseconds only */

@@ -10,7 +10,6 @@
 #include <jansson.h>
 #include <microhttpd.h>
 #include <stdbool.h>
-#include <uv.h>
 
 struct call;
 struct rule;

@@ -65,22 +65,19 @@ void invites_parse(struct exchange *exchange)
 {
 	struct bytes body = buffer_bytes(&exchange->body);
 	json_error_t error;
-	json_t *participants, *participant;
-	size_t i, n;
+	json_t *participants;
+	size_t n;
 
 	exchange->json = json_loadb(body.data, body.size, JSON_REJECT_DUPLICATES, &error);
 	exchange->client_context = text_of(exchange->json, "clientContext");
 	participants = json_object_get(exchange->json, "participants");
 	n = json_array_size(participants);
 	n = n < EXCHANGE_MAX_INVITED ? n : EXCHANGE_MAX_INVITED;
-	exchange->invited = calloc(n + 1, sizeof(*exchange->invited));
-	CHECK(exchange->invited);
-	json_array_foreach(participants, i, participant)
-	{
-		if (i == n)
-			break;
-		exchange->invited[exchange->n_invited++] = describe(participant);
-	}
+	exchange->invited = calloc(n, sizeof(*exchange->invited));
+	CHECK(exchange->invited || n == 0);
+	for (size_t i = 0; i < n; i++)
+		exchange->invited[i] = describe(json_array_get(participants, i));
+	exchange->n_invited = n;
 }
 
 bool invites_read_one(const struct exchange *exchange)
