@@ -96,8 +96,10 @@ static void a_conflict_is_not_split(void **state)
 static void a_call_that_takes_only_single_participants_is_remembered(void **state)
 {
 	struct world *w = *state;
+	struct policy policy = world_policy();
 
-	w->policy.call_rate = 1;
+	policy.call_rate = 1;
+	world_reopen(w, policy);
 	send(w, 0, "call-a", "ann bob");
 	world_refuse(w, 400, "BadRequest");
 	world_accept(w);
@@ -112,8 +114,10 @@ static void a_call_that_takes_only_single_participants_is_remembered(void **stat
 static void a_group_call_with_one_bad_identity_is_still_batched(void **state)
 {
 	struct world *w = *state;
+	struct policy policy = world_policy();
 
-	w->policy.call_rate = 1;
+	policy.call_rate = 1;
+	world_reopen(w, policy);
 	send(w, 0, "call-a", "bad bob");
 	world_refuse(w, 400, "BadRequest");
 	world_refuse(w, 400, "BadRequest");
@@ -306,9 +310,11 @@ static void nobody_is_told_of_operations_who_does_not_follow_them(void **state)
 static void a_command_expires_while_it_waits_for_its_rate(void **state)
 {
 	struct world *w = *state;
+	struct policy policy = world_policy();
 
-	w->policy.call_rate = 0.1;
-	w->policy.call_burst = 1;
+	policy.call_rate = 0.1;
+	policy.call_burst = 1;
+	world_reopen(w, policy);
 	send(w, 0, "call-a", "ann");
 	world_accept(w);
 	world_give(w, (struct given){

@@ -27,8 +27,7 @@ bool application_open(struct engine *e, uint32_t tenant)
 		                   .refused_since = INSTANT_NEVER };
 	open_health(e, a);
 	throttle_init(&a->throttle);
-	limiter_init(&a->limiter, e->policy->application_rate, e->policy->application_burst, 0,
-	             e->now);
+	limiter_init(&a->limiter, &e->rates.application, 0, e->now);
 	a->alarm_id = slots_put(&e->alarms, a);
 	if (a->alarm_id == SLOTS_NONE)
 		return false;

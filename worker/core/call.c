@@ -46,8 +46,7 @@ static struct call *call_new(struct engine *e, struct partition *partition,
 	call->armed = INSTANT_NEVER;
 	call->next_expiry = NO_EXPIRY;
 	call->wait = WAIT_NONE;
-	limiter_init(&call->limiter, e->policy->call_rate, e->policy->call_burst,
-	             first_tokens(e, partition), e->now);
+	limiter_init(&call->limiter, &e->rates.call, first_tokens(e, partition), e->now);
 	return call;
 }
 
@@ -321,7 +320,7 @@ static instant_t window_end(const struct engine *e, const struct call *call)
 static instant_t ready_at(struct engine *e, const struct call *call, enum wait *ret_wait)
 {
 	instant_t at = e->now;
-	instant_t token = limiter_ready_at(&call->limiter, e->now);
+	instant_t token = limiter_ready_at(&call->limiter, &e->rates.call, e->now);
 	instant_t window;
 
 	*ret_wait = WAIT_APPLICATION;
@@ -352,7 +351,8 @@ static instant_t kept_until(const struct engine *e, const struct call *call)
 
 static void rest(struct engine *e, struct call *call)
 {
-	instant_t full = instant_max(limiter_full_at(&call->limiter, e->now), kept_until(e, call));
+	instant_t full = instant_max(limiter_full_at(&call->limiter, &e->rates.call, e->now),
+	                             kept_until(e, call));
 
 	full = instant_max(full, call->over_until);
 	call->state = CALL_IDLE;

@@ -64,6 +64,8 @@ struct engine *engine_new(const struct policy *policy, struct metrics *metrics, 
 	e->metrics = metrics;
 	e->origin = now;
 	e->now = now;
+	e->rates.call = limiter_rate_of(policy->call_rate, policy->call_burst);
+	e->rates.application = limiter_rate_of(policy->application_rate, policy->application_burst);
 	random_init(&e->random, policy->seed);
 	slots_init(&e->alarms);
 	slots_init(&e->invites);

@@ -27,6 +27,7 @@ struct followed {
 struct poll {
 	struct poll_policy policy;
 	instant_t now; /* Of the last call */
+	struct limiter_rate rate;
 	struct limiter limiter;
 	struct followed *waiting; /* Owned */
 	struct followed *ended;   /* Owned: what the last record borrows from */
@@ -45,7 +46,8 @@ struct poll *poll_new(const struct poll_policy *policy, instant_t now)
 	p->policy = *policy;
 	p->now = now;
 	p->hold_until = now;
-	limiter_init(&p->limiter, policy->rate, 1, 1, now);
+	p->rate = limiter_rate_of(policy->rate, 1);
+	limiter_init(&p->limiter, &p->rate, 1, now);
 	slots_init(&p->all);
 	buffer_init(&p->text, ENDING_SIZE_MAX);
 	return p;
@@ -149,7 +151,7 @@ bool poll_next(struct poll *p, instant_t now, struct effect_look *ret)
 	struct followed *f = p->waiting;
 
 	p->now = now;
-	if (instant_before(now, poll_wake_at(p)) || !limiter_take(&p->limiter, now))
+	if (instant_before(now, poll_wake_at(p)) || !limiter_take(&p->limiter, &p->rate, now))
 		return false;
 	DL_DELETE(p->waiting, f);
 	p->n_asked++;
@@ -168,7 +170,7 @@ instant_t poll_wake_at(const struct poll *p)
 	if (!p->waiting || p->n_asked >= POLL_ASKED_MAX)
 		return INSTANT_NEVER;
 	at = instant_max(p->now, instant_max(p->waiting->due, p->hold_until));
-	return instant_max(at, limiter_ready_at(&p->limiter, at));
+	return instant_max(at, limiter_ready_at(&p->limiter, &p->rate, at));
 }
 
 size_t poll_count(const struct poll *p)

@@ -124,10 +124,10 @@ static void serve(struct engine *e, struct application *a)
 {
 	struct call *call = first_call(a);
 
-	CHECK(limiter_reserve(&a->limiter, e->now));
+	CHECK(limiter_reserve(&a->limiter, &e->rates.application, e->now));
 	scheduler_remove(e, call);
 	call_expire(e, call);
-	if (!call_first(call) || !limiter_reserve(&call->limiter, e->now)) {
+	if (!call_first(call) || !limiter_reserve(&call->limiter, &e->rates.call, e->now)) {
 		limiter_return(&a->limiter);
 		call_update(e, call);
 	} else if (call->doubts > 0) {
@@ -140,8 +140,8 @@ static void serve(struct engine *e, struct application *a)
 
 void scheduler_sent(struct engine *e, struct call *call)
 {
-	limiter_spend(&application_of(e, call)->limiter, e->now);
-	limiter_spend(&call->limiter, e->now);
+	limiter_spend(&application_of(e, call)->limiter, &e->rates.application, e->now);
+	limiter_spend(&call->limiter, &e->rates.call, e->now);
 }
 
 void scheduler_unsent(struct engine *e, struct call *call)
@@ -216,7 +216,8 @@ static bool may_send(const struct engine *e, const struct application *a)
 {
 	return application_first(a) && !application_is_held(a, e->now) &&
 	       application_has_room(e, a) &&
-	       !instant_before(e->now, limiter_ready_at(&a->limiter, e->now));
+	       !instant_before(e->now,
+	                       limiter_ready_at(&a->limiter, &e->rates.application, e->now));
 }
 
 /* The next application, behind the one that was served last, that may send. NULL: none may. */
@@ -264,7 +265,7 @@ static instant_t next_turn(const struct engine *e, const struct application *a)
 		at = instant_min(at,
 		                 application_is_held(a, e->now) ? a->hold_until : a->breaker.until);
 	} else if (application_has_room(e, a)) {
-		at = instant_min(at, limiter_ready_at(&a->limiter, e->now));
+		at = instant_min(at, limiter_ready_at(&a->limiter, &e->rates.application, e->now));
 	}
 	return at;
 }
@@ -290,6 +291,7 @@ void scheduler_share(struct engine *e, uint32_t owned, uint32_t total)
 	struct share *s = &e->share;
 	double part = total > 0 ? (double)owned / total : 1;
 	double burst = e->policy->application_burst * part;
+	struct limiter_rate next;
 
 	s->total = total;
 	if (owned > s->owned && s->owned > 0) {
@@ -299,13 +301,16 @@ void scheduler_share(struct engine *e, uint32_t owned, uint32_t total)
 	}
 	s->grows_at = INSTANT_NEVER;
 	s->owned = owned;
-	for (size_t i = 0; owned > 0 && i < e->policy->tenants.count; i++)
-		limiter_retune(&e->applications[i].limiter, e->policy->application_rate * part,
-		               burst < 1 ? 1 : (uint32_t)burst, e->now);
+	if (owned == 0)
+		return;
+	next = limiter_rate_of(e->policy->application_rate * part, burst < 1 ? 1 : (uint32_t)burst);
+	for (size_t i = 0; i < e->policy->tenants.count; i++)
+		limiter_retune(&e->applications[i].limiter, &e->rates.application, &next, e->now);
+	e->rates.application = next;
 }
 
 void scheduler_spend(struct engine *e)
 {
 	for (size_t i = 0; i < e->policy->tenants.count; i++)
-		limiter_empty(&e->applications[i].limiter, e->now);
+		limiter_empty(&e->applications[i].limiter, &e->rates.application, e->now);
 }

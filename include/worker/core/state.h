@@ -17,6 +17,12 @@ struct share {
 	instant_t grows_at;  /* NEVER: the share is not growing */
 };
 
+/* How fast requests may go. */
+struct rates {
+	struct limiter_rate call;
+	struct limiter_rate application; /* In each tenant: this worker's share of it */
+};
+
 /* Calls of which Graph has said that they are over: see verdict.h. */
 struct verdicts {
 	struct call *first; /* The oldest */
@@ -39,6 +45,7 @@ struct engine {
 	struct application *applications; /* Owned; one for each tenant */
 	uint32_t turn;                    /* The application that may send next */
 	struct share share;
+	struct rates rates;
 	struct verdicts verdicts;
 	uint32_t in_flight; /* Invites that are being marked or sent */
 	struct effects effects;
