@@ -150,6 +150,7 @@ static void confirm_all(struct scenario *s)
 		{ ANSWER_BROKEN, .problem = "reset" },
 		{ ANSWER_COMPLETE, .http_status = 429, .retry_after = "1" },
 		{ ANSWER_COMPLETE, .http_status = 409 },
+		{ ANSWER_COMPLETE, .http_status = 404 },
 	};
 
 	while (s->n_marks > 0)
@@ -159,7 +160,7 @@ static void confirm_all(struct scenario *s)
 		uint64_t id = s->posts[--s->n_posts];
 
 		step(s, (struct event){ .type = EVENT_ANSWER,
-		                        .answer = { id, &answers[s->n_posts % 5] } });
+		                        .answer = { id, &answers[s->n_posts % 6] } });
 	}
 	while (s->n_writes > 0) {
 		uint64_t id = s->writes[--s->n_writes];
@@ -270,6 +271,7 @@ static bool run(struct scenario *s)
 	*s = (struct scenario){ .policy = policy_default(), .left = -1 };
 	buffer_init(&s->map, MAP_TEXT_MAX);
 	s->policy.batch_window = duration_ms(0);
+	s->policy.call_grace = duration_ms(0);
 	s->policy.dead_letter_failed = true;
 	s->policy.copy_headers = (struct text_list){ copied, 1 };
 	live(s);

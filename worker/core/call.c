@@ -2,6 +2,7 @@
 #include "worker/core/call.h"
 
 #include "worker/core/batch.h"
+#include "worker/core/doubt.h"
 #include "worker/core/identity.h"
 #include "worker/core/respond.h"
 #include "worker/core/scheduler.h"
@@ -120,6 +121,7 @@ void call_free(struct engine *e, struct call *call)
 	arm(e, call, INSTANT_NEVER);
 	slots_remove(&e->alarms, call->alarm_id);
 	HASH_DEL(call->partition->calls, call);
+	free(call->doubt);
 	free(call);
 }
 
@@ -224,10 +226,19 @@ void call_hold(struct engine *e, struct call *call, instant_t until, enum reason
 
 void call_doubt(struct engine *e, struct call *call)
 {
-	if (call->doubts++ == 0)
-		call->doubt_since = e->now;
-	call->looks = 0;
-	call->doubt_until = instant_max(call->doubt_until, instant_add(e->now, e->policy->settle));
+	struct doubt *doubt = call->doubt;
+
+	call->doubts++;
+	if (!doubt)
+		doubt = call->doubt = calloc(1, sizeof(*doubt));
+	if (!doubt) {
+		e->effects.out_of_memory = true;
+		return;
+	}
+	if (call->doubts == 1)
+		doubt->since = e->now;
+	doubt->looks = 0;
+	doubt->until = instant_max(doubt->until, instant_add(e->now, e->policy->settle));
 }
 
 void call_clear_hold(struct call *call)
@@ -325,7 +336,7 @@ static instant_t ready_at(struct engine *e, const struct call *call, enum wait *
 
 	*ret_wait = WAIT_APPLICATION;
 	if (call->doubts > 0)
-		window = call->doubt_until;
+		window = call->doubt->until;
 	else
 		window = window_end(e, call);
 	if (instant_before(at, window)) {
@@ -354,7 +365,8 @@ static void rest(struct engine *e, struct call *call)
 	instant_t full = instant_max(limiter_full_at(&call->limiter, &e->rates.call, e->now),
 	                             kept_until(e, call));
 
-	full = instant_max(full, call->over_until);
+	if (call->verdict)
+		full = instant_max(full, call->verdict->until);
 	call->state = CALL_IDLE;
 	call_wait_for(e, call, WAIT_NONE);
 	if (instant_before(e->now, full))
@@ -380,6 +392,9 @@ void call_update(struct engine *e, struct call *call)
 	instant_t at;
 
 	CHECK(call->state != CALL_BUSY);
+	/* Without memory, doubts may lack what they are judged by. */
+	if (e->effects.out_of_memory)
+		return;
 	call_expire(e, call);
 	if (!call_first(call)) {
 		leave_ring(e, call);

@@ -307,6 +307,7 @@ static bool is_no_answer(const struct answer *answer)
 /* Graph did not say anything about the question: ask again after a while. */
 static bool ask_again(struct engine *e, struct call *call, const struct answer *answer)
 {
+	struct doubt *doubt = call->doubt;
 	struct outcome outcome;
 	duration_t pause;
 
@@ -316,16 +317,16 @@ static bool ask_again(struct engine *e, struct call *call, const struct answer *
 	    outcome.class != OUTCOME_UNAUTHORIZED && !is_no_answer(answer))
 		return false;
 	/* Without a token nothing was asked, which is no reason to give up. */
-	if (answer->progress != ANSWER_NO_TOKEN || call->looks + 1 < LOOKS_MAX)
-		call->looks++;
-	if (call->looks > LOOKS_MAX)
+	if (answer->progress != ANSWER_NO_TOKEN || doubt->looks + 1 < LOOKS_MAX)
+		doubt->looks++;
+	if (doubt->looks > LOOKS_MAX)
 		return false;
 	pause = outcome.has_retry_after ? outcome.retry_after
 	                                : retry_backoff(e->policy->retry_base, e->policy->retry_cap,
-	                                                call->looks, &e->random);
+	                                                doubt->looks, &e->random);
 	if (pause.us > e->policy->max_hold.us)
 		return false;
-	call->doubt_until = instant_max(call->doubt_until, instant_add(e->now, pause));
+	doubt->until = instant_max(doubt->until, instant_add(e->now, pause));
 	return true;
 }
 
@@ -335,7 +336,7 @@ static void conclude(struct look *l, bool is_last)
 	struct call *call = l->call;
 
 	judge_all(l, is_last);
-	call->looks = 0;
+	call->doubt->looks = 0;
 	if (call->doubts == 0)
 		call_clear_hold(call);
 }
@@ -343,7 +344,7 @@ static void conclude(struct look *l, bool is_last)
 /* That Graph answers at all is what a look can tell: what it looks at is not always there. */
 static void note_health(struct engine *e, const struct call *call, const struct answer *answer)
 {
-	struct breaker_answer heard = { .sent = call->looked_at,
+	struct breaker_answer heard = { .sent = call->doubt->looked_at,
 		                        .now = e->now,
 		                        .health = HEALTH_WELL,
 		                        .call = call->alarm_id };
@@ -358,10 +359,10 @@ static void note_health(struct engine *e, const struct call *call, const struct 
 void doubt_judge(struct engine *e, struct call *call, const struct answer *answer)
 {
 	struct partition *partition = call->partition;
-	struct look l = { .e = e, .call = call, .is_roster = call->look_at_roster };
+	struct look l = { .e = e, .call = call, .is_roster = call->doubt->look_at_roster };
 
-	slots_remove(&e->looks, call->look_id);
-	call->look_id = SLOTS_NONE;
+	slots_remove(&e->looks, call->doubt->look_id);
+	call->doubt->look_id = SLOTS_NONE;
 	call->state = CALL_IDLE;
 	note_health(e, call, answer);
 	application_end(e, application_of(e, call));
@@ -404,24 +405,25 @@ void doubt_give_up(struct engine *e, struct call *call)
 void doubt_look(struct engine *e, struct call *call)
 {
 	struct effect_look look = { .tenant = call->tenant, .call_id = bytes_of(call->id) };
+	struct doubt *doubt = call->doubt;
 
 	if (!e->policy->look_at_operations && !e->policy->look_at_roster) {
 		doubt_give_up(e, call);
 		return;
 	}
-	call->look_id = slots_put(&e->looks, call);
-	if (call->look_id == SLOTS_NONE) {
+	doubt->look_id = slots_put(&e->looks, call);
+	if (doubt->look_id == SLOTS_NONE) {
 		e->effects.out_of_memory = true;
 		return;
 	}
-	call->look_at_roster = ask_for_all(call) || !e->policy->look_at_operations;
-	look.look_id = call->look_id;
-	look.kind = call->look_at_roster ? LOOK_ROSTER : LOOK_OPERATIONS;
+	doubt->look_at_roster = ask_for_all(call) || !e->policy->look_at_operations;
+	look.look_id = doubt->look_id;
+	look.kind = doubt->look_at_roster ? LOOK_ROSTER : LOOK_OPERATIONS;
 	call->state = CALL_BUSY;
-	call->looked_at = e->now;
+	doubt->looked_at = e->now;
 	application_begin(e, application_of(e, call));
 	call_wait_for(e, call, WAIT_HOLD);
 	trace(e, "%s: looks for evidence in %s", call->id,
-	      call->look_at_roster ? "the roster" : "the operations");
+	      doubt->look_at_roster ? "the roster" : "the operations");
 	effects_look(&e->effects, &look);
 }

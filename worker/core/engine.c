@@ -343,7 +343,8 @@ const struct effects *engine_step(struct engine *e, const struct event *event)
 	e->wall = event->wall;
 	effects_clear(&e->effects);
 	dispatch(e, event);
-	scheduler_run(e);
+	if (!e->effects.out_of_memory)
+		scheduler_run(e);
 	return &e->effects;
 }
 

@@ -1,6 +1,7 @@
 /* Partitions: see partition.h. */
 #include "worker/core/partition.h"
 
+#include "worker/core/doubt.h"
 #include "worker/core/scheduler.h"
 #include "worker/core/state.h"
 
@@ -258,8 +259,8 @@ static void orphan_invite(struct engine *e, struct call *call)
 
 static void drop_look(struct engine *e, struct call *call)
 {
-	slots_remove(&e->looks, call->look_id);
-	call->look_id = SLOTS_NONE;
+	slots_remove(&e->looks, call->doubt->look_id);
+	call->doubt->look_id = SLOTS_NONE;
 	call->state = CALL_IDLE;
 	application_end(e, application_of(e, call));
 }
@@ -277,7 +278,7 @@ void partition_free(struct engine *e, struct partition *p)
 	HASH_ITER (hh, p->calls, call, next_call) {
 		if (call->invite)
 			orphan_invite(e, call);
-		if (call->look_id != SLOTS_NONE)
+		if (call->doubt && call->doubt->look_id != SLOTS_NONE)
 			drop_look(e, call);
 		call_free(e, call);
 	}

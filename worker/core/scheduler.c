@@ -191,7 +191,7 @@ static void fail_call(struct engine *e, struct call *call, const struct reproach
 	call_hold(e, call, reproach->until, reproach->reason);
 	call->held_since = instant_min(call->held_since, reproach->since);
 	if (reproach->is_ill && call->doubts > 0 &&
-	    instant_since(e->now, call->doubt_since).us > e->policy->max_hold.us)
+	    instant_since(e->now, call->doubt->since).us > e->policy->max_hold.us)
 		doubt_give_up(e, call);
 	else
 		call_update(e, call);

@@ -205,7 +205,7 @@ static void on_refused(struct answered *a)
 		fail(a);
 		return;
 	}
-	a->call->split_left = (unsigned)batch->n;
+	a->call->split_left = (uint8_t)batch->n;
 	a->call->split_failed = false;
 	for (size_t i = 0; i < batch->n; i++)
 		batch->items[i].job->results[batch->items[i].index].is_alone = true;

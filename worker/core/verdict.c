@@ -2,6 +2,7 @@
 #include "worker/core/verdict.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <utlist.h>
 
 static void count(struct engine *e, int by)
@@ -12,19 +13,20 @@ static void count(struct engine *e, int by)
 
 void verdict_forget(struct engine *e, struct call *call)
 {
-	call->over_until = (instant_t){ 0 };
-	/* In a list of utlist.h every element has a 'prev'. */
-	if (!call->over_prev)
+	struct verdict *verdict = call->verdict;
+
+	if (!verdict)
 		return;
-	DL_DELETE2(e->verdicts.first, call, over_prev, over_next);
-	call->over_prev = call->over_next = NULL;
+	DL_DELETE(e->verdicts.first, verdict);
+	call->verdict = NULL;
+	free(verdict);
 	count(e, -1);
 }
 
 /* The longest known one, and with it its call, if nothing else keeps that. */
 static void forget_oldest(struct engine *e)
 {
-	struct call *oldest = e->verdicts.first;
+	struct call *oldest = e->verdicts.first->call;
 
 	verdict_forget(e, oldest);
 	if (oldest->state != CALL_BUSY)
@@ -34,12 +36,19 @@ static void forget_oldest(struct engine *e)
 void verdict_remember(struct engine *e, struct call *call)
 {
 	duration_t memory = e->policy->call_over_memory;
+	struct verdict *verdict;
 
 	verdict_forget(e, call);
 	if (memory.us == 0)
 		return;
-	call->over_until = instant_add(e->now, memory);
-	DL_APPEND2(e->verdicts.first, call, over_prev, over_next);
+	verdict = malloc(sizeof(*verdict));
+	if (!verdict) {
+		e->effects.out_of_memory = true;
+		return;
+	}
+	*verdict = (struct verdict){ .call = call, .until = instant_add(e->now, memory) };
+	call->verdict = verdict;
+	DL_APPEND(e->verdicts.first, verdict);
 	count(e, 1);
 	trace(e, "%s: is over, which is remembered for %lld ms", call->id,
 	      (long long)duration_to_ms(memory));
@@ -51,7 +60,7 @@ void verdict_explain(const struct engine *e, const struct call *call,
                      char message[static OUTCOME_MESSAGE_SIZE])
 {
 	int64_t ago_us =
-	    e->policy->call_over_memory.us - instant_since(call->over_until, e->now).us;
+	    e->policy->call_over_memory.us - instant_since(call->verdict->until, e->now).us;
 	char date[WALL_TEXT_SIZE];
 
 	wall_format((wall_t){ e->wall.us - ago_us }, date);

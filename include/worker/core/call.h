@@ -18,8 +18,10 @@
 #define HASH_NONFATAL_OOM 1
 #include <uthash.h>
 
+struct doubt;
 struct engine;
 struct invite;
+struct verdict;
 
 enum call_state {
 	CALL_IDLE,    /* Nothing to send; kept until its bucket is full, and while it is known to be
@@ -31,42 +33,38 @@ enum call_state {
 
 enum call_queue { QUEUE_HIGH, QUEUE_NORMAL, QUEUE_COUNT };
 
+/* There may be very many that wait. What few of them need stands apart, and the members are in an
+ * order that leaves no gaps: what every command reads comes first. */
 struct call {
-	UT_hash_handle hh;                  /* In partition.calls, by 'tenant' and 'id' */
-	struct call *prev, *next;           /* In the scheduler's ring */
-	struct call *over_prev, *over_next; /* In engine.verdicts; NULL: not in it */
+	UT_hash_handle hh; /* In partition.calls, by 'tenant' and 'id' */
 	struct partition *partition;
-	uint64_t alarm_id; /* In engine.alarms */
-	enum call_state state;
-	enum call_queue ring; /* Which ring it stands in while READY */
 	struct job *queue[QUEUE_COUNT];
-	uint32_t n_jobs;       /* In these queues */
-	struct invite *invite; /* While BUSY */
-	struct limiter limiter;
-	unsigned doubts; /* Commands of which a part may have been sent: they come first */
-	instant_t doubt_since;
-	instant_t doubt_until;   /* What may still be on its way has arrived by then */
-	uint64_t look_id;        /* While evidence is looked for; else SLOTS_NONE */
-	bool look_at_roster;     /* That look is at the roster, not at the operations */
-	instant_t looked_at;     /* When it began */
-	unsigned looks;          /* In a row without an answer */
-	instant_t hold_until;    /* Nothing is sent before it */
-	instant_t held_since;    /* Begin of an unbroken row of holds; NEVER: none */
-	instant_t held_at;       /* When it was last told to wait */
-	enum reason hold_reason; /* What its commands fail with when it lasts too long */
-	unsigned failures;       /* In that row; steers the backoff */
-	instant_t armed;         /* As the shell knows it; NEVER: cleared */
-	wall_t next_expiry;      /* No command of it expires earlier; INT64_MAX: none does */
-	enum wait wait;          /* What it waits for since 'wait_since' */
+	uint32_t n_jobs; /* In these queues */
+	uint32_t doubts; /* Those of which a part may have been sent: they come first */
+	enum call_state state : 8;
+	enum call_queue ring : 8;    /* Which ring it stands in while READY */
+	enum wait wait : 8;          /* What it waits for since 'wait_since' */
+	enum reason hold_reason : 8; /* What its commands fail with when a hold lasts too long */
+	uint32_t failures;           /* In the row of holds; steers the backoff */
+	struct limiter limiter;      /* Of engine.rates.call */
+	instant_t hold_until;        /* Nothing is sent before it */
+	instant_t held_since;        /* Begin of an unbroken row of holds; NEVER: none */
+	wall_t next_expiry;          /* No command of it expires earlier; INT64_MAX: none does */
+	instant_t armed;             /* As the shell knows it; NEVER: cleared */
+	struct verdict *verdict;     /* Owned; NULL: it is not known to be over */
 	instant_t wait_since;
 	duration_t wait_ill; /* breaker_ill_time() at 'wait_since' */
 	int64_t waited_us[WAIT_COUNT];
-	instant_t over_until; /* So long it is remembered that the call is over */
-	bool is_established;  /* Graph has accepted a request for it */
-	bool is_single;       /* Takes one participant a request: not a group call */
-	unsigned split_left;  /* Participants of a refused batch that were not answered alone yet */
-	bool split_failed;    /* One of them was refused alone too */
-	uint32_t tenant;      /* Index in policy.tenants; directly before 'id': both are the key */
+	uint64_t alarm_id;        /* In engine.alarms */
+	struct invite *invite;    /* While BUSY */
+	struct call *prev, *next; /* In the scheduler's ring */
+	struct doubt *doubt;      /* Owned; NULL: there never were 'doubts' */
+	instant_t held_at;        /* When it was last told to wait */
+	bool is_established : 1;  /* Graph has accepted a request for it */
+	bool is_single : 1;       /* Takes one participant a request: not a group call */
+	bool split_failed : 1;    /* One of 'split_left' was refused alone too */
+	uint8_t split_left; /* Participants of a refused batch that were not answered alone yet */
+	uint32_t tenant;    /* Index in policy.tenants; directly before 'id': both are the key */
 	char id[];
 };
 

@@ -10,6 +10,16 @@
 
 #include "worker/core/state.h"
 
+/* What is known of the doubts of a call, and of asking about them. */
+struct doubt {
+	instant_t since;     /* There has been one without a break */
+	instant_t until;     /* What may still be on its way has arrived by then */
+	instant_t looked_at; /* When the last look began */
+	uint64_t look_id;    /* While evidence is looked for; else SLOTS_NONE */
+	bool look_at_roster; /* That look is at the roster, not at the operations */
+	uint8_t looks;       /* In a row without an answer */
+};
+
 /* Ask Graph about the call, whose doubts come first; it is BUSY until the answer. */
 void doubt_look(struct engine *e, struct call *call);
 

@@ -25,7 +25,7 @@ struct rates {
 
 /* Calls of which Graph has said that they are over: see verdict.h. */
 struct verdicts {
-	struct call *first; /* The oldest */
+	struct verdict *first; /* The oldest */
 	uint32_t n;
 };
 
