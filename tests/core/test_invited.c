@@ -77,6 +77,20 @@ static void all_commands_that_ask_for_the_same_are_found(void **state)
 	invited_close(&v);
 }
 
+static void an_identity_is_the_same_however_it_is_written(void **state)
+{
+	struct invited v;
+
+	(void)state;
+	init(&v, 100);
+	note(&v, "a", "Ann-\xC3\x89", NULL, 0, 0);
+	note(&v, "a", "\\u0061NN-\\u00c9", NULL, 1, 0);
+	note(&v, "a", "ann-\xC3\xA9", NULL, 2, 0);
+	expect_offsets(&v, "a", "ANN-\xC3\x89", (const int64_t[]){ 0, 1, -1 });
+	expect_offsets(&v, "a", "ann-\\u00c9", (const int64_t[]){ 0, 1, -1 });
+	invited_close(&v);
+}
+
 static void a_context_is_found_for_its_call_only(void **state)
 {
 	struct command *command = command_of("a", "carl", "mine");
@@ -178,6 +192,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(all_commands_that_ask_for_the_same_are_found),
+		cmocka_unit_test(an_identity_is_the_same_however_it_is_written),
 		cmocka_unit_test(a_context_is_found_for_its_call_only),
 		cmocka_unit_test(what_lies_far_behind_the_frontier_is_forgotten),
 		cmocka_unit_test(memory_is_bounded_by_the_limit),

@@ -6,6 +6,7 @@
 #include <stdarg.h>
 #include <stdint.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include <cmocka.h>
@@ -18,12 +19,23 @@
 static struct command *parse(const char *participants, struct fault *ret_fault)
 {
 	struct command *command;
-	char text[4000];
+	char text[5000];
 
 	snprintf(text, sizeof(text), "{\"callId\":\"call-a\",\"participants\":[%s]}", participants);
 	ret_fault->message[0] = '\0';
 	assert_int_not_equal(parse_bytes(bytes_of(text), &command, ret_fault), COMMAND_NO_MEMORY);
 	return command;
+}
+
+/* 'expected' is "<kind>:<id>". */
+static void assert_identity(const struct command *c, size_t index, const char *expected)
+{
+	struct identity identity = command_identity(c, index);
+	char text[2000];
+
+	snprintf(text, sizeof(text), "%.*s:%.*s", (int)identity.kind.size, identity.kind.data,
+	         (int)identity.id.size, identity.id.data);
+	assert_string_equal(text, expected);
 }
 
 static void assert_sent(const char *given, const char *sent, enum participant_kind kind,
@@ -40,7 +52,7 @@ static void assert_sent(const char *given, const char *sent, enum participant_ki
 	snprintf(text, sizeof(text), "%.*s", (int)json.size, json.data);
 	assert_string_equal(text, sent);
 	assert_int_equal(c->participants[0].kind, kind);
-	assert_true(bytes_equal_text(command_text(c, c->participants[0].identity), identity));
+	assert_identity(c, 0, identity);
 	command_free(c);
 }
 
@@ -85,7 +97,7 @@ static void types_are_added_and_put_first(void **state)
 	(void)state;
 	assert_sent("{\"identity\":{\"user\":{\"id\":\"Ann\"}}}",
 	            "{" TYPE ",\"identity\":{" SET_TYPE ",\"user\":{\"id\":\"Ann\"}}}",
-	            PARTICIPANT_PLAIN, "user:ann");
+	            PARTICIPANT_PLAIN, "user:Ann");
 	assert_sent("{\"identity\":{\"user\":{\"id\":\"a\"}," SET_TYPE "}," TYPE "}",
 	            "{" TYPE ",\"identity\":{" SET_TYPE ",\"user\":{\"id\":\"a\"}}}",
 	            PARTICIPANT_PLAIN, "user:a");
@@ -114,6 +126,161 @@ static void unknown_members_are_passed_through(void **state)
 	            "{" TYPE ",\"identity\":{" SET_TYPE
 	            ",\"azureCommunicationServicesUser\":{\"id\":\"8:acs\"},\"user\":null}}",
 	            PARTICIPANT_PLAIN, "azureCommunicationServicesUser:8:acs");
+}
+
+/* True when the piece of text lies in what is sent, which has it only once then. */
+static bool is_sent(const struct command *c, size_t index, struct bytes piece)
+{
+	struct bytes json = command_text(c, c->participants[index].json);
+
+	return piece.data >= json.data && piece.data + piece.size <= json.data + json.size;
+}
+
+static void an_identity_is_read_where_it_is_sent(void **state)
+{
+	static const struct {
+		const char *given;
+		const char *identity;
+	} rows[] = {
+		{ "{\"identity\":{\"user\":{\"id\":\"Ann\"}}}", "user:Ann" },
+		{ "{" TYPE ",\"identity\":{" SET_TYPE ",\"user\":{" ID_TYPE ",\"id\":\"Ann\"}}}",
+		  "user:Ann" },
+		{ "{\"identity\":{\"user\":{\"id\":\"Ann\"," ID_TYPE "}," SET_TYPE "}," TYPE "}",
+		  "user:Ann" },
+		{ " {\t\"identity\" :\n{ \"user\" : { \"x\" : [ ] , \"id\" : \"Ann\" } } } ",
+		  "user:Ann" },
+		{ "{\"a\":{\"id\":\"no\"},\"identity\":{\"x\":\"user\",\"user\":{\"user\":\"Ann\","
+		  "\"x\":{\"id\":\"no\"},\"id\":\"Ann\",\"y\":\"Ann\"}},\"z\":\"Ann\"}",
+		  "user:Ann" },
+		{ "{\"identity\":{\"application\":{\"id\":\"app\"},\"user\":{\"id\":\"Ann\"},"
+		  "\"phone\":{\"id\":\"+4930\"}}}",
+		  "user:Ann" },
+		{ "{\"identity\":{\"device\":{\"id\":\"d\"},\"user\":{\"displayName\":\"A\"},"
+		  "\"application\":{\"id\":\"app\"},\"guest\":{\"id\":\"g\"}}}",
+		  "guest:g" },
+		{ "{\"identity\":{\"x\":{},\"Device\":{\"id\":\"d:1\"},\"other\":{\"id\":\"o\"}}}",
+		  "Device:d:1" },
+		{ "{\"identity\":{\"\":{\"id\":\" \"}}}", ": " },
+		{ "{\"identit\\u0079\":{\"user\":{\"displayName\":\"\\\"\",\"i\\u0064\":\"Ann\"}}}",
+		  "user:Ann" },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		struct fault fault;
+		struct command *c = parse(rows[i].given, &fault);
+
+		assert_string_equal(fault.message, "");
+		assert_identity(c, 0, rows[i].identity);
+		assert_true(is_sent(c, 0, command_identity(c, 0).kind));
+		assert_true(is_sent(c, 0, command_identity(c, 0).id));
+		command_free(c);
+	}
+}
+
+static void an_identity_with_escapes_is_what_they_mean(void **state)
+{
+	(void)state;
+	assert_sent("{\"identity\":{\"user\":{\"id\":\"\\u0041nn\\\"\"}}}",
+	            "{" TYPE ",\"identity\":{" SET_TYPE ",\"user\":{\"id\":\"\\u0041nn\\\"\"}}}",
+	            PARTICIPANT_PLAIN, "user:Ann\"");
+	assert_sent("{\"identity\":{\"guest\":{\"id\":\"g\"},\"us\\u0065r\":{\"id\":\"Ann\"}}}",
+	            "{" TYPE ",\"identity\":{" SET_TYPE
+	            ",\"guest\":{\"id\":\"g\"},\"us\\u0065r\":{\"id\":\"Ann\"}}}",
+	            PARTICIPANT_PLAIN, "user:Ann");
+	assert_sent("{\"identity\":{\"a\\/b\":{\"id\":\"\\ud83d\\ude00\"}}}",
+	            "{" TYPE ",\"identity\":{" SET_TYPE ",\"a\\/b\":{\"id\":\"\\ud83d\\ude00\"}}}",
+	            PARTICIPANT_PLAIN, "a/b:\xF0\x9F\x98\x80");
+}
+
+static void every_participant_has_its_own_identity(void **state)
+{
+	static const char *const identities[] = { "user:Ann", "user:Bob", "device:\t",
+		                                  "phone:+4930" };
+	struct fault fault;
+	struct command *c = parse("{\"identity\":{\"user\":{\"id\":\"Ann\"}}},"
+	                          "{\"identity\":{\"user\":{\"id\":\"\\u0042ob\"}}},"
+	                          "{\"identity\":{\"device\":{\"id\":\"\\t\"}}},"
+	                          "{\"identity\":{\"phone\":{\"id\":\"+4930\"}},\"x\":\"\\t\"}",
+	                          &fault);
+
+	(void)state;
+	assert_int_equal(c->n_participants, 4);
+	for (size_t i = 0; i < 4; i++) {
+		assert_identity(c, i, identities[i]);
+		assert_int_equal(is_sent(c, i, command_identity(c, i).id), i == 0 || i == 3);
+	}
+	assert_true(bytes_equal_text(command_text(c, c->call_id), "call-a"));
+	command_free(c);
+}
+
+/* A record that is as long as one may be, in which 'head' and 'tail' stand around as many 'x' as
+ * fit. The caller frees the command. */
+static struct command *parse_longest(const char *head, const char *tail)
+{
+	char *text = malloc(COMMAND_BYTES_MAX + 1);
+	int n =
+	    snprintf(text, COMMAND_BYTES_MAX, "{\"callId\":\"call-a\",\"participants\":[%s", head);
+	size_t room = COMMAND_BYTES_MAX - (size_t)n - strlen(tail);
+	struct command *command;
+	struct fault fault;
+
+	memset(text + n, 'x', room);
+	memcpy(text + (size_t)n + room, tail, strlen(tail));
+	assert_int_equal(parse_bytes((struct bytes){ text, COMMAND_BYTES_MAX }, &command, &fault),
+	                 COMMAND_VALID);
+	free(text);
+	return command;
+}
+
+static void an_identity_may_lie_anywhere_in_the_longest_record(void **state)
+{
+	struct command *c = parse_longest("{\"identity\":{\"", "\":{\"id\":\"Ann\"}}}]}");
+	struct identity identity = command_identity(c, 0);
+
+	(void)state;
+	assert_true(identity.kind.size > COMMAND_BYTES_MAX - 100);
+	assert_int_equal(strspn(identity.kind.data, "x"), identity.kind.size);
+	assert_true(bytes_equal_text(identity.id, "Ann"));
+	command_free(c);
+	c = parse_longest("{\"identity\":{\"\\t", "\":{\"id\":\"Ann\"}}}]}");
+	identity = command_identity(c, 0);
+	assert_true(identity.kind.size > COMMAND_BYTES_MAX - 100);
+	assert_int_equal(identity.kind.data[0], '\t');
+	assert_true(bytes_equal_text(identity.id, "Ann"));
+	command_free(c);
+	c = parse_longest("{\"identity\":{\"user\":{\"displayName\":\"", "\",\"id\":\"Ann\"}}}]}");
+	assert_identity(c, 0, "user:Ann");
+	command_free(c);
+	c = parse_longest("{\"identity\":{\"user\":{\"id\":\"Ann\"}},\"a\":\"",
+	                  "\"},{\"identity\":{\"user\":{\"id\":\"\\u0042ob\"}}}]}");
+	assert_identity(c, 0, "user:Ann");
+	assert_identity(c, 1, "user:Bob");
+	command_free(c);
+}
+
+static void the_longest_ids_are_read_in_every_form(void **state)
+{
+	static const char *const forms[] = { "\xF0\x9F\x98\x80", "\\ud83d\\ude00" };
+
+	(void)state;
+	for (size_t i = 0; i < 2; i++) {
+		char given[4000] = "{\"identity\":{\"user\":{\"id\":\"";
+		struct fault fault;
+		struct command *c;
+		struct bytes id;
+
+		for (size_t k = 0; k < COMMAND_IDENTITY_MAX; k++)
+			memcpy(given + strlen(given), forms[i], strlen(forms[i]) + 1);
+		memcpy(given + strlen(given), "\"}}}", sizeof("\"}}}"));
+		c = parse(given, &fault);
+		assert_string_equal(fault.message, "");
+		id = command_identity(c, 0).id;
+		assert_int_equal(id.size, IDENTITY_ID_SIZE);
+		for (size_t k = 0; k < id.size; k += 4)
+			assert_memory_equal(id.data + k, forms[0], 4);
+		command_free(c);
+	}
 }
 
 #define USER "\"identity\":{\"user\":{\"id\":\"a\"}}"
@@ -187,6 +354,11 @@ int main(void)
 		cmocka_unit_test(the_documented_cases_are_sent_as_they_are),
 		cmocka_unit_test(types_are_added_and_put_first),
 		cmocka_unit_test(unknown_members_are_passed_through),
+		cmocka_unit_test(an_identity_is_read_where_it_is_sent),
+		cmocka_unit_test(an_identity_with_escapes_is_what_they_mean),
+		cmocka_unit_test(every_participant_has_its_own_identity),
+		cmocka_unit_test(an_identity_may_lie_anywhere_in_the_longest_record),
+		cmocka_unit_test(the_longest_ids_are_read_in_every_form),
 		cmocka_unit_test(what_is_wrong_is_named_by_its_path),
 		cmocka_unit_test(phone_numbers_have_2_to_15_digits),
 	};

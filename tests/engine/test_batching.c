@@ -203,6 +203,20 @@ static void the_same_identity_is_never_twice_in_a_request(void **state)
 	expect_all_done(w);
 }
 
+static void an_identity_that_is_written_with_escapes_is_the_same_one(void **state)
+{
+	static const char ann[] = "{\"callId\":\"call-a\",\"participants\":[{\"identity\":{"
+	                          "\"us\\u0065r\":{\"id\":\"\\u0041nn\"}},\"tag\":\"1/0\"}]}";
+	struct world *w = *state;
+
+	w->latency_us = 10000;
+	world_command(w, 0, "call-a", "ann");
+	world_give(w, (struct given){ .offset = 1, .call = "call-a", .who = "Ann", .raw = ann });
+	world_finish(w);
+	EXPECT_REQUESTS(w, "ann", "Ann");
+	expect_all_done(w);
+}
+
 static void a_command_that_needs_two_requests_shares_neither(void **state)
 {
 	struct world *w = *state;
@@ -263,6 +277,7 @@ int main(void)
 		WORLD_TEST(example_2_of_the_documentation_becomes_two_requests_and_one_reply),
 		WORLD_TEST(twelve_participants_become_three_requests_and_one_reply),
 		WORLD_TEST(the_same_identity_is_never_twice_in_a_request),
+		WORLD_TEST(an_identity_that_is_written_with_escapes_is_the_same_one),
 		WORLD_TEST(a_command_that_needs_two_requests_shares_neither),
 		WORLD_TEST(high_priority_goes_before_what_waits_and_at_once),
 		WORLD_TEST(what_comes_while_a_request_is_out_waits_for_its_answer),

@@ -37,17 +37,17 @@ static bool same_context(const struct job *a, const struct job *b)
 	                   command_text(b->command, b->command->client_context));
 }
 
-static struct bytes identity_of(const struct job *job, size_t index)
+static struct identity identity_of(const struct job *job, size_t index)
 {
-	return command_text(job->command, participant_of(job, index)->identity);
+	return command_identity(job->command, index);
 }
 
-static bool has_identity(const struct batch *batch, struct bytes identity)
+static bool has_identity(const struct batch *batch, struct identity identity)
 {
 	for (size_t i = 0; i < batch->n; i++) {
 		const struct batch_item *item = &batch->items[i];
 
-		if (bytes_equal(identity_of(item->job, item->index), identity))
+		if (identity_equal(identity_of(item->job, item->index), identity))
 			return true;
 	}
 	return false;
@@ -57,7 +57,7 @@ static bool has_identity(const struct batch *batch, struct bytes identity)
 static bool repeats_identity(const struct job *job, size_t index)
 {
 	for (size_t i = 0; i < index; i++)
-		if (bytes_equal(identity_of(job, i), identity_of(job, index)))
+		if (identity_equal(identity_of(job, i), identity_of(job, index)))
 			return true;
 	return false;
 }

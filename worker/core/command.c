@@ -11,7 +11,7 @@
 #include <string.h>
 #include <strings.h>
 
-/* Written anew, a record grows by types and by ids that are kept twice. */
+/* Written anew, a record grows by types, and by identities with escapes, kept twice. */
 #define TEXT_MAX       (8 * COMMAND_BYTES_MAX)
 #define SHOWN_NAME_MAX 40
 #define PLACE_SIZE     64
@@ -21,7 +21,7 @@ struct parser {
 	const struct record *record;
 	struct buffer *text;
 	struct fault *fault;
-	struct command command; /* 'participants' and 'text' are filled in at the end */
+	struct command *command; /* Without its participants and its text, which come at the end */
 	struct participant participants[COMMAND_PARTICIPANTS_MAX];
 };
 
@@ -69,13 +69,13 @@ static bool take_text(struct parser *p, const struct value *json, const char *me
 
 static bool take_command_id(struct parser *p, const struct value *json)
 {
-	p->command.has_id = true;
-	return take_text(p, json, "commandId", COMMAND_ID_MAX, &p->command.id);
+	p->command->has_id = true;
+	return take_text(p, json, "commandId", COMMAND_ID_MAX, &p->command->id);
 }
 
 static bool take_target(struct parser *p, const struct value *json)
 {
-	return take_text(p, json, "cancel", COMMAND_ID_MAX, &p->command.target);
+	return take_text(p, json, "cancel", COMMAND_ID_MAX, &p->command->target);
 }
 
 static bool take_call_id(struct parser *p, const struct value *json)
@@ -84,7 +84,7 @@ static bool take_call_id(struct parser *p, const struct value *json)
 		return fail(p, REASON_INVALID,
 		            "$.callId: expected 1 to 128 letters, digits, '.', '_', '~' or '-', "
 		            "and neither \".\" nor \"..\"");
-	p->command.call_id = keep(p, value_text(json));
+	p->command->call_id = keep(p, value_text(json));
 	return true;
 }
 
@@ -98,8 +98,9 @@ static bool take_context(struct parser *p, const struct value *json)
 		return fail(p, REASON_INVALID,
 		            "$.clientContext: expected one that does not begin with \"%s\"",
 		            CONTEXT_PREFIX);
-	p->command.has_context = true;
-	return take_text(p, json, "clientContext", COMMAND_CONTEXT_MAX, &p->command.client_context);
+	p->command->has_context = true;
+	return take_text(p, json, "clientContext", COMMAND_CONTEXT_MAX,
+	                 &p->command->client_context);
 }
 
 /* Ids and domains do not differ by case. */
@@ -116,7 +117,7 @@ static bool take_tenant(struct parser *p, const struct value *json)
 		return fail(p, REASON_INVALID, "$.tenantId: expected a string");
 	for (size_t i = 0; i < tenants->count; i++) {
 		if (same_name(value_text(json), tenants->texts[i])) {
-			p->command.tenant = (uint32_t)i;
+			p->command->tenant = (uint32_t)i;
 			return true;
 		}
 	}
@@ -127,8 +128,8 @@ static bool take_expiry(struct parser *p, const struct value *json)
 {
 	struct bytes text = value_text(json);
 
-	p->command.has_expiry = true;
-	if (text.size == 0 || !wall_parse_rfc3339(text.data, text.size, &p->command.expires_at))
+	p->command->has_expiry = true;
+	if (text.size == 0 || !wall_parse_rfc3339(text.data, text.size, &p->command->expires_at))
 		return fail(p, REASON_INVALID,
 		            "$.expiresAt: expected a date and time of RFC 3339, "
 		            "such as 2026-01-31T12:00:00Z");
@@ -150,12 +151,20 @@ static bool take_choice(struct parser *p, const struct value *json, const char *
 
 static bool take_priority(struct parser *p, const struct value *json)
 {
-	return take_choice(p, json, "priority", "normal", "high", &p->command.high_priority);
+	bool is_high;
+	bool valid = take_choice(p, json, "priority", "normal", "high", &is_high);
+
+	p->command->high_priority = is_high;
+	return valid;
 }
 
 static bool take_on_unknown(struct parser *p, const struct value *json)
 {
-	return take_choice(p, json, "onUnknown", "report", "resend", &p->command.resend_unknown);
+	bool is_resend;
+	bool valid = take_choice(p, json, "onUnknown", "report", "resend", &is_resend);
+
+	p->command->resend_unknown = is_resend;
+	return valid;
 }
 
 static bool take_participants(struct parser *p, const struct value *json)
@@ -173,7 +182,7 @@ static bool take_participants(struct parser *p, const struct value *json)
 			return false;
 		i++;
 	}
-	p->command.n_participants = n;
+	p->command->n_participants = (uint16_t)n;
 	return true;
 }
 
@@ -222,7 +231,7 @@ int command_shown_size(struct bytes name)
 
 static bool fail_unknown(struct parser *p, struct bytes name)
 {
-	if (p->command.is_cancel)
+	if (p->command->is_cancel)
 		return fail(p, REASON_INVALID,
 		            "$.%.*s: not a member of a cancel; expected only cancel, callId, "
 		            "commandId and tenantId",
@@ -257,10 +266,10 @@ static bool take_members(struct parser *p, const struct value *root)
 {
 	if (!value_is(root, VALUE_OBJECT))
 		return fail(p, REASON_MALFORMED, "$: expected a JSON object");
-	p->command.is_cancel = get_member(root, "cancel") != NULL;
+	p->command->is_cancel = get_member(root, "cancel") != NULL;
 	for (size_t i = 0; i < N_MEMBERS; i++) {
 		const struct member *member = &members[i];
-		enum use use = p->command.is_cancel ? member->in_cancel : member->in_command;
+		enum use use = p->command->is_cancel ? member->in_cancel : member->in_command;
 		const struct value *value = get_member(root, member->name);
 
 		if (value && use == USE_NONE)
@@ -349,8 +358,8 @@ static bool fail_reading(struct parser *p, const struct document *document)
 
 static bool check_key(struct parser *p)
 {
-	struct bytes call_id = { p->text->data + p->command.call_id.start,
-		                 p->command.call_id.size };
+	struct bytes call_id = { p->text->data + p->command->call_id.start,
+		                 p->command->call_id.size };
 
 	if (p->policy->require_key &&
 	    (!p->record->has_key || !bytes_equal(p->record->key, call_id)))
@@ -368,7 +377,7 @@ static void name_by_source(struct parser *p)
 	snprintf(place, sizeof(place), "-%" PRId32 "-%" PRId64, p->record->partition,
 	         p->record->offset);
 	span.size += keep(p, bytes_of(place)).size;
-	p->command.id = span;
+	p->command->id = span;
 }
 
 /* Who names no expiry gets that of the policy, if it is known when the record was written. */
@@ -377,26 +386,25 @@ static void set_default_expiry(struct parser *p)
 	int64_t after_us = p->policy->default_expiry.us;
 	int64_t written_us = p->record->timestamp.us;
 
-	if (p->command.has_expiry || p->command.is_cancel || after_us <= 0 || written_us <= 0 ||
+	if (p->command->has_expiry || p->command->is_cancel || after_us <= 0 || written_us <= 0 ||
 	    written_us > INT64_MAX - after_us)
 		return;
-	p->command.has_expiry = true;
-	p->command.expires_at.us = written_us + after_us;
+	p->command->has_expiry = true;
+	p->command->expires_at.us = written_us + after_us;
 }
 
 /* One allocation: the command, its participants, its text. */
 static struct command *build(const struct parser *p)
 {
-	size_t list = p->command.n_participants * sizeof(p->participants[0]);
+	size_t n = p->command->n_participants;
+	size_t list = n * sizeof(p->participants[0]);
 	struct command *command = malloc(sizeof(*command) + list + p->text->size);
 
 	if (!command)
 		return NULL;
-	*command = p->command;
-	command->participants = (struct participant *)(command + 1);
-	command->text = (char *)(command + 1) + list;
+	*command = *p->command;
 	memcpy(command->participants, p->participants, list);
-	memcpy(command->text, p->text->data, p->text->size);
+	memcpy(command->participants + n, p->text->data, p->text->size);
 	return command;
 }
 
@@ -419,6 +427,7 @@ enum command_result command_parse(const struct policy *policy, const struct reco
                                   struct buffer *scratch, struct command **ret,
                                   struct fault *ret_fault)
 {
+	struct command command = { 0 };
 	struct parser p;
 	bool valid;
 
@@ -426,17 +435,17 @@ enum command_result command_parse(const struct policy *policy, const struct reco
 	p.record = record;
 	p.text = scratch;
 	p.fault = ret_fault;
-	p.command = (struct command){ 0 };
+	p.command = &command;
 	buffer_clear(scratch);
 	scratch->limit = TEXT_MAX;
 	valid = parse(&p);
 	if (valid) {
 		set_default_expiry(&p);
 	} else {
-		p.command.n_participants = 0;
+		command.n_participants = 0;
 		tidy(ret_fault->message);
 	}
-	if (p.command.id.size == 0)
+	if (command.id.size == 0)
 		name_by_source(&p);
 	*ret = buffer_ok(scratch) ? build(&p) : NULL;
 	if (!*ret)

@@ -190,11 +190,10 @@ static int16_t keep_operation(struct engine *e, struct job *job)
 static bool is_repeated(const struct job *job, size_t index)
 {
 	const struct command *command = job->command;
-	struct bytes identity = command_text(command, command->participants[index].identity);
+	struct identity identity = command_identity(command, index);
 
 	for (size_t i = 0; i < job->n_results; i++)
-		if (i != index &&
-		    bytes_equal(identity, command_text(command, command->participants[i].identity)))
+		if (i != index && identity_equal(identity, command_identity(command, i)))
 			return true;
 	return false;
 }
@@ -209,7 +208,7 @@ static bool is_on_roster(const struct look *l, const struct job *job, size_t ind
 
 	if (p->kind == PARTICIPANT_REPLACE || p->kind == PARTICIPANT_MOVE ||
 	    is_repeated(job, index) || !are_others_known(job) ||
-	    !evidence_has_identity(l->evidence, command_text(command, p->identity)))
+	    !evidence_has_identity(l->evidence, command_identity(command, index)))
 		return false;
 	while ((entry = invited_identity(invited, command, index, &at)) != NULL)
 		if (may_be_another(job, entry))

@@ -135,27 +135,8 @@ bool evidence_find_own(const struct evidence *e, struct bytes topic, int32_t par
 	return find(e, &search, graph_url, call_id, operation);
 }
 
-/* True when 'identity' reads "<kind>:<id>" with the id in lower case. */
-static bool is_same(struct bytes identity, struct bytes kind, struct bytes id)
-{
-	const char *own;
-
-	if (id.size == 0 || identity.size != kind.size + 1 + id.size ||
-	    !bytes_equal((struct bytes){ identity.data, kind.size }, kind) ||
-	    identity.data[kind.size] != ':')
-		return false;
-	own = identity.data + kind.size + 1;
-	for (size_t i = 0; i < id.size; i++) {
-		char c = id.data[i];
-
-		if ((c >= 'A' && c <= 'Z' ? (char)(c - 'A' + 'a') : c) != own[i])
-			return false;
-	}
-	return true;
-}
-
 /* True when a member of the identity set is 'identity'; members without an id are passed over. */
-static bool set_has(const struct value *set, struct bytes identity)
+static bool set_has(const struct value *set, struct identity identity)
 {
 	const struct value *kind;
 
@@ -164,13 +145,13 @@ static bool set_has(const struct value *set, struct bytes identity)
 	VALUE_EACH (set, kind) {
 		struct bytes id = value_text(value_member(value_of(kind), "id"));
 
-		if (is_same(identity, kind->text, id))
+		if (id.size > 0 && identity_equal(identity, (struct identity){ kind->text, id }))
 			return true;
 	}
 	return false;
 }
 
-bool evidence_has_identity(const struct evidence *e, struct bytes identity)
+bool evidence_has_identity(const struct evidence *e, struct identity identity)
 {
 	const struct value *one;
 

@@ -1,4 +1,4 @@
-/* Forms of ids: see identity.h. */
+/* Identities, and forms of ids: see identity.h. */
 #include "worker/core/identity.h"
 
 #define E164_MAX 16 /* "+" and 15 digits: ITU-T E.164 section 6.2.1 */
@@ -11,6 +11,28 @@ static bool is_digit(char c)
 static bool is_letter(char c)
 {
 	return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
+}
+
+static char lower(char c)
+{
+	return c >= 'A' && c <= 'Z' ? (char)(c - 'A' + 'a') : c;
+}
+
+bool identity_equal(struct identity a, struct identity b)
+{
+	if (a.id.size != b.id.size || !bytes_equal(a.kind, b.kind))
+		return false;
+	for (size_t i = 0; i < a.id.size; i++)
+		if (lower(a.id.data[i]) != lower(b.id.data[i]))
+			return false;
+	return true;
+}
+
+struct bytes identity_lower(struct bytes id, char room[static IDENTITY_ID_SIZE])
+{
+	for (size_t i = 0; i < id.size; i++)
+		room[i] = lower(id.data[i]);
+	return (struct bytes){ room, id.size };
 }
 
 bool identity_is_call_id(struct bytes id)
@@ -60,7 +82,7 @@ struct bytes identity_plain(struct bytes id, char room[static IDENTITY_GUID_SIZE
 			return id;
 		if (has_dash_at(digits))
 			room[n++] = '-';
-		room[n++] = c >= 'A' && c <= 'F' ? (char)(c - 'A' + 'a') : c;
+		room[n++] = lower(c);
 		digits++;
 	}
 	if (digits != IDENTITY_GUID_DIGITS)

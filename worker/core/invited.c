@@ -26,7 +26,8 @@ static uint64_t hash_more(uint64_t hash, struct bytes text)
 	return hash;
 }
 
-static uint64_t hash_of(const struct command *command, enum kind kind, struct span span)
+/* Of the call, to go on with what is asked for in it. */
+static uint64_t hash_call(const struct command *command, enum kind kind)
 {
 	const char separator[] = { '\0', (char)kind };
 	uint64_t hash = UINT64_C(0xcbf29ce484222325);
@@ -34,8 +35,23 @@ static uint64_t hash_of(const struct command *command, enum kind kind, struct sp
 	hash = hash_more(hash,
 	                 (struct bytes){ (const char *)&command->tenant, sizeof(command->tenant) });
 	hash = hash_more(hash, command_text(command, command->call_id));
-	hash = hash_more(hash, (struct bytes){ separator, sizeof(separator) });
-	return hash_more(hash, command_text(command, span));
+	return hash_more(hash, (struct bytes){ separator, sizeof(separator) });
+}
+
+static uint64_t hash_context(const struct command *command)
+{
+	return hash_more(hash_call(command, KIND_CONTEXT),
+	                 command_text(command, command->client_context));
+}
+
+static uint64_t hash_identity(const struct command *command, size_t index)
+{
+	struct identity identity = command_identity(command, index);
+	uint64_t hash = hash_more(hash_call(command, KIND_IDENTITY), identity.kind);
+	char room[IDENTITY_ID_SIZE];
+
+	hash = hash_more(hash, bytes_of(":"));
+	return hash_more(hash, identity_lower(identity.id, room));
 }
 
 static bool is_old(const struct invited *v, int64_t offset, int64_t frontier)
@@ -76,15 +92,11 @@ static bool add(struct invited *v, uint64_t hash, int64_t offset)
 bool invited_note(struct invited *v, const struct command *command, int64_t offset,
                   int64_t frontier)
 {
-	if (command->has_context &&
-	    !add(v, hash_of(command, KIND_CONTEXT, command->client_context), offset))
+	if (command->has_context && !add(v, hash_context(command), offset))
 		return false;
-	for (size_t i = 0; i < command->n_participants; i++) {
-		struct span identity = command->participants[i].identity;
-
-		if (!add(v, hash_of(command, KIND_IDENTITY, identity), offset))
+	for (size_t i = 0; i < command->n_participants; i++)
+		if (!add(v, hash_identity(command, i), offset))
 			return false;
-	}
 	forget(v, frontier);
 	return true;
 }
@@ -110,11 +122,11 @@ static const struct invited_entry *next(const struct invited *v, uint64_t hash, 
 const struct invited_entry *invited_identity(const struct invited *v, const struct command *command,
                                              size_t index, size_t *at)
 {
-	return next(v, hash_of(command, KIND_IDENTITY, command->participants[index].identity), at);
+	return next(v, hash_identity(command, index), at);
 }
 
 const struct invited_entry *invited_context(const struct invited *v, const struct command *command,
                                             size_t *at)
 {
-	return next(v, hash_of(command, KIND_CONTEXT, command->client_context), at);
+	return next(v, hash_context(command), at);
 }

@@ -34,33 +34,6 @@ static bool invalid(const struct reader *r, const char *format, ...)
 	return false;
 }
 
-/* The object with its type first; 'nested' names a member that gets 'nested_type' in the same way.
- */
-static void append_typed(struct buffer *text, const struct value *object, const char *type,
-                         const char *nested, const char *nested_type)
-{
-	const struct value *own = value_member(object, TYPE_MEMBER);
-	const struct value *name;
-
-	buffer_append_text(text, "{\"" TYPE_MEMBER "\":");
-	if (value_is(own, VALUE_STRING))
-		buffer_append_bytes(text, own->raw);
-	else
-		buffer_append_json_text(text, type);
-	VALUE_EACH (object, name) {
-		if (bytes_equal_text(name->text, TYPE_MEMBER))
-			continue;
-		buffer_append_char(text, ',');
-		buffer_append_bytes(text, name->raw);
-		buffer_append_char(text, ':');
-		if (nested && bytes_equal_text(name->text, nested))
-			append_typed(text, value_of(name), nested_type, NULL, NULL);
-		else
-			buffer_append_bytes(text, value_of(name)->raw);
-	}
-	buffer_append_char(text, '}');
-}
-
 static bool check_type_member(const struct reader *r, const struct value *object, const char *path,
                               const char *expected)
 {
@@ -106,22 +79,24 @@ static const char *const identity_kinds[] = { "user", "phone", "guest", "applica
 	                                      "application" };
 
 static bool check_identity(const struct reader *r, struct bytes kind, const struct value *identity,
-                           struct bytes *ret_id)
+                           const struct value **ret_id)
 {
 	const struct value *id = value_member(identity, "id");
+	struct bytes text = value_text(id);
 
-	*ret_id = value_text(id);
+	*ret_id = NULL;
 	if (!value_is(identity, VALUE_OBJECT))
 		return invalid(r, ".identity.%.*s: expected an object", command_shown_size(kind),
 		               kind.data);
 	if (value_is_absent(id))
 		return true;
-	if (ret_id->size == 0 || command_count_characters(*ret_id) > COMMAND_IDENTITY_MAX)
+	if (text.size == 0 || command_count_characters(text) > COMMAND_IDENTITY_MAX)
 		return invalid(r, ".identity.%.*s.id: expected a string of 1 to %d characters",
 		               command_shown_size(kind), kind.data, COMMAND_IDENTITY_MAX);
-	if (bytes_equal_text(kind, "phone") && !identity_is_e164(*ret_id))
+	if (bytes_equal_text(kind, "phone") && !identity_is_e164(text))
 		return invalid(r, ".identity.phone.id: expected a phone number in E.164 form, "
 		                  "'+' and 2 to 15 digits");
+	*ret_id = id;
 	return true;
 }
 
@@ -148,10 +123,11 @@ static size_t kind_rank(struct bytes kind)
 	return rank;
 }
 
+/* The identity that counts. */
 struct chosen {
-	struct bytes kind;
+	const struct value *kind; /* The name of its member in the set */
+	const struct value *id;   /* NULL: none has one */
 	size_t rank;
-	struct bytes id; /* Its data is NULL: none has an id */
 	bool has_phone;
 };
 
@@ -169,35 +145,110 @@ static bool check_identity_set(const struct reader *r, const struct value *parti
 	VALUE_EACH (set, name) {
 		struct bytes kind = name->text;
 		size_t rank = kind_rank(kind);
-		struct bytes id;
+		const struct value *id;
 
 		if (!is_identity(kind, value_of(name)))
 			continue;
 		if (!check_identity(r, kind, value_of(name), &id))
 			return false;
 		ret->has_phone = ret->has_phone || bytes_equal_text(kind, "phone");
-		if (id.size > 0 && (!ret->id.data || rank < ret->rank))
-			*ret = (struct chosen){ kind, rank, id, ret->has_phone };
+		if (id && (!ret->id || rank < ret->rank))
+			*ret = (struct chosen){ name, id, rank, ret->has_phone };
 	}
-	if (!ret->id.data)
+	if (!ret->id)
 		return invalid(r,
 		               ".identity: expected an identity with an id, such as user or phone");
 	return true;
 }
 
-static struct span append_identity(struct buffer *text, const struct chosen *chosen)
+/* Begin an object with its type, which Graph wants first. */
+static void append_type(struct buffer *text, const struct value *object, const char *type)
 {
-	struct span span = { .start = (uint32_t)text->size };
+	const struct value *own = value_member(object, TYPE_MEMBER);
 
-	buffer_append_bytes(text, chosen->kind);
+	buffer_append_text(text, "{\"" TYPE_MEMBER "\":");
+	if (value_is(own, VALUE_STRING))
+		buffer_append_bytes(text, own->raw);
+	else
+		buffer_append_json_text(text, type);
+}
+
+static void append_name(struct buffer *text, const struct value *name)
+{
+	buffer_append_char(text, ',');
+	buffer_append_bytes(text, name->raw);
 	buffer_append_char(text, ':');
-	for (size_t i = 0; i < chosen->id.size; i++) {
-		char c = chosen->id.data[i];
+}
 
-		buffer_append_char(text, c >= 'A' && c <= 'Z' ? (char)(c - 'A' + 'a') : c);
+/* Where the chosen identity stands between its quotes: the text ends with the name of its member
+ * and a colon, and the value will be copied behind them as it is. */
+static void note_place(const struct buffer *text, const struct chosen *chosen,
+                       struct participant *ret)
+{
+	size_t before_id = (size_t)(chosen->id->raw.data - value_of(chosen->kind)->raw.data);
+
+	ret->identity_start = (uint32_t)(text->size - chosen->kind->raw.size);
+	ret->id_distance = (uint16_t)(chosen->kind->raw.size + before_id + 1);
+}
+
+static void append_identity_set(struct buffer *text, const struct value *set,
+                                const struct chosen *chosen, struct participant *ret)
+{
+	const struct value *name;
+
+	append_type(text, set, IDENTITY_SET_TYPE);
+	VALUE_EACH (set, name) {
+		if (bytes_equal_text(name->text, TYPE_MEMBER))
+			continue;
+		append_name(text, name);
+		if (name == chosen->kind)
+			note_place(text, chosen, ret);
+		buffer_append_bytes(text, value_of(name)->raw);
 	}
-	span.size = (uint32_t)text->size - span.start;
-	return span;
+	buffer_append_char(text, '}');
+}
+
+static void append_participant(struct buffer *text, const struct value *object,
+                               const struct chosen *chosen, struct participant *ret)
+{
+	const struct value *name;
+
+	append_type(text, object, PARTICIPANT_TYPE);
+	VALUE_EACH (object, name) {
+		if (bytes_equal_text(name->text, TYPE_MEMBER))
+			continue;
+		append_name(text, name);
+		if (bytes_equal_text(name->text, "identity"))
+			append_identity_set(text, value_of(name), chosen, ret);
+		else
+			buffer_append_bytes(text, value_of(name)->raw);
+	}
+	buffer_append_char(text, '}');
+}
+
+/* True when a string means what is written between its quotes. */
+static bool is_plain(const struct value *string)
+{
+	return string->raw.size == string->text.size + 2;
+}
+
+static void write_participant(struct buffer *text, const struct value *json,
+                              const struct chosen *chosen, struct participant *ret)
+{
+	struct bytes kind = chosen->kind->text;
+	struct bytes id = chosen->id->text;
+
+	ret->json.start = (uint32_t)text->size;
+	append_participant(text, json, chosen, ret);
+	ret->json.size = (uint32_t)text->size - ret->json.start;
+	ret->identity_kind_size = (uint16_t)kind.size;
+	ret->id_size = (uint16_t)id.size;
+	if (is_plain(chosen->kind) && is_plain(chosen->id))
+		return;
+	ret->identity_start = (uint32_t)text->size;
+	ret->id_distance = ret->identity_kind_size;
+	buffer_append_bytes(text, kind);
+	buffer_append_bytes(text, id);
 }
 
 bool participant_parse(const struct value *json, size_t index, struct buffer *text,
@@ -222,9 +273,6 @@ bool participant_parse(const struct value *json, size_t index, struct buffer *te
 	            : replaces         ? PARTICIPANT_REPLACE
 	            : chosen.has_phone ? PARTICIPANT_PHONE
 	                               : PARTICIPANT_PLAIN;
-	ret->identity = append_identity(text, &chosen);
-	ret->json.start = (uint32_t)text->size;
-	append_typed(text, json, PARTICIPANT_TYPE, "identity", IDENTITY_SET_TYPE);
-	ret->json.size = (uint32_t)text->size - ret->json.start;
+	write_participant(text, json, &chosen, ret);
 	return true;
 }

@@ -5,6 +5,7 @@
 #define WORKER_CORE_COMMAND_H
 
 #include "worker/base/buffer.h"
+#include "worker/core/identity.h"
 #include "worker/core/policy.h"
 #include "worker/core/reason.h"
 #include "worker/core/record.h"
@@ -15,10 +16,9 @@
 #define COMMAND_PARTICIPANTS_MAX 100
 #define COMMAND_ID_MAX           128
 #define COMMAND_CONTEXT_MAX      256
+#define COMMAND_IDENTITY_MAX     256
 /* What the contexts of the worker's own making begin with: see context.h. */
 #define CONTEXT_PREFIX "iw:"
-
-#define COMMAND_IDENTITY_MAX 256
 
 enum participant_kind {
 	PARTICIPANT_PLAIN,
@@ -27,35 +27,42 @@ enum participant_kind {
 	PARTICIPANT_MOVE     /* replacesCallId and participantId: likewise */
 };
 
-/* A piece of command.text. */
+/* A piece of the command's text. */
 struct span {
 	uint32_t start;
 	uint32_t size;
 };
 
+/* Its identity is a piece of 'json', or stands behind that when it is written there with escapes:
+ * see command_identity(). */
 struct participant {
-	enum participant_kind kind;
-	struct span json;     /* As it is sent */
-	struct span identity; /* "user:<id>" in lower case, to tell whether two are the same */
+	struct span json;        /* As it is sent */
+	uint32_t identity_start; /* In the command's text: the kind of identity, … */
+	uint16_t identity_kind_size;
+	uint16_t id_distance; /* … and so far behind the start of that its id */
+	uint16_t id_size;
+	enum participant_kind kind : 8;
 };
+
+_Static_assert(COMMAND_BYTES_MAX <= UINT16_MAX + 1, "nothing in a record is further or longer");
+_Static_assert(4 * COMMAND_IDENTITY_MAX <= IDENTITY_ID_SIZE, "a character has at most 4 bytes");
 
 struct command {
 	struct span id;
-	bool has_id;         /* The producer gave it */
-	bool is_cancel;      /* Withdraws another command, and has no participants */
 	struct span target;  /* Of a cancel: the commandId that it names */
 	struct span call_id; /* Empty when the record is rejected and had no valid one */
 	struct span client_context;
-	bool has_context;
-	uint32_t tenant; /* Index in policy.tenants */
-	bool high_priority;
-	bool resend_unknown; /* onUnknown is "resend" */
-	bool has_expiry;     /* Its own, or that of policy.default_expiry */
 	wall_t expires_at;
-	size_t n_participants; /* 0 when rejected, and of a cancel */
-	struct participant
-	    *participants; /* Lives in the command's own allocation, as 'text' does */
-	char *text;
+	uint32_t tenant;         /* Index in policy.tenants */
+	uint16_t n_participants; /* 0 when rejected, and of a cancel */
+	bool has_id : 1;         /* The producer gave it */
+	bool is_cancel : 1;      /* Withdraws another command, and has no participants */
+	bool has_context : 1;
+	bool has_expiry : 1; /* Its own, or that of policy.default_expiry */
+	bool high_priority : 1;
+	bool resend_unknown : 1; /* onUnknown is "resend" */
+	/* The text that spans are pieces of lies behind them. */
+	struct participant participants[];
 };
 
 /* What is wrong with a record. */
@@ -87,7 +94,19 @@ int command_shown_size(struct bytes name);
 
 static inline struct bytes command_text(const struct command *command, struct span span)
 {
-	return (struct bytes){ .data = command->text + span.start, .size = span.size };
+	const char *text = (const char *)(command->participants + command->n_participants);
+
+	return (struct bytes){ .data = text + span.start, .size = span.size };
+}
+
+/* What participants are told apart by. */
+static inline struct identity command_identity(const struct command *command, size_t index)
+{
+	const struct participant *p = &command->participants[index];
+	struct span kind = { p->identity_start, p->identity_kind_size };
+	struct span id = { p->identity_start + p->id_distance, p->id_size };
+
+	return (struct identity){ command_text(command, kind), command_text(command, id) };
 }
 
 #endif

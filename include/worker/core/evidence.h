@@ -30,7 +30,7 @@ bool evidence_find_own(const struct evidence *e, struct bytes topic, int32_t par
                        int64_t offset, size_t index, const char *graph_url, struct bytes call_id,
                        struct buffer *operation) MUST_CHECK;
 
-/* True when an identity ("user:<id>", as participant.h writes it) is on the roster. */
-bool evidence_has_identity(const struct evidence *e, struct bytes identity);
+/* True when an identity is on the roster. */
+bool evidence_has_identity(const struct evidence *e, struct identity identity);
 
 #endif

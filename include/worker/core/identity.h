@@ -6,6 +6,22 @@
 
 #include <stdbool.h>
 
+/* Most bytes of a participant's id. */
+#define IDENTITY_ID_SIZE 1024
+
+/* One member of an identity set. */
+struct identity {
+	struct bytes kind; /* Its name, such as user */
+	struct bytes id;
+};
+
+/* True when both are of one kind and their ids are the same, whatever the case of ASCII letters in
+ * them. */
+bool identity_equal(struct identity a, struct identity b);
+
+/* The id, of at most IDENTITY_ID_SIZE bytes, with its ASCII letters in lower case, in 'room'. */
+struct bytes identity_lower(struct bytes id, char room[static IDENTITY_ID_SIZE]);
+
 /* Longest id of a call. */
 #define IDENTITY_CALL_ID_MAX 128
 

@@ -7,7 +7,8 @@
 
 /* Check the object at $.participants[index] and append to 'text' what will be sent: the same
  * members, those that the worker does not know included, with @odata.type put first and added where
- * it is missing. False with a fault when it is not valid. */
+ * it is missing. An identity that has escapes in there follows as it reads. False with a fault when
+ * it is not valid. */
 bool participant_parse(const struct value *json, size_t index, struct buffer *text,
                        struct participant *ret, struct fault *ret_fault) MUST_CHECK;
 
