@@ -1,24 +1,20 @@
 /* The last commands by their ids: see history.h. */
 #include "worker/core/history.h"
 
-#include <stdlib.h>
+#include "worker/base/hash.h"
 
-/* Running out of memory is reported, not fatal. */
-#define HASH_NONFATAL_OOM 1
-#include <uthash.h>
+#include <stdlib.h>
 #include <utlist.h>
 
 /* Of the longest ids: 128 letters of one byte, and 128 characters of four. */
-#define KEY_MAX (sizeof(uint32_t) + sizeof(size_t) + 128 + 4 * 128)
+#define IDS_MAX (sizeof(uint32_t) + sizeof(size_t) + 128 + 4 * 128)
 
 struct history_entry {
 	UT_hash_handle hh;
 	struct history_entry *prev, *next; /* In the order of offsets */
+	struct digest ids;                 /* The key */
 	uint64_t content;
 	int64_t offset;
-	size_t room; /* Bytes that 'key' has room for */
-	size_t key_size;
-	char key[]; /* The tenant, the size of the callId, the callId, the commandId */
 };
 
 void history_init(struct history *h, size_t limit)
@@ -51,46 +47,40 @@ static void drop_old(struct history *h, int64_t newest)
 		drop(h, h->first);
 }
 
-static size_t key_size(const struct history_command *command)
-{
-	return sizeof(command->tenant) + sizeof(command->call_id.size) + command->call_id.size +
-	       command->command_id.size;
-}
-
-/* Copy a part of a key; where the next one goes. */
-static char *put(char *key, const void *part, size_t size)
+/* Copy a part of the ids; where the next one goes. */
+static char *put(char *at, const void *part, size_t size)
 {
 	if (size > 0)
-		memcpy(key, part, size);
-	return key + size;
+		memcpy(at, part, size);
+	return at + size;
 }
 
-/* Write the key, of key_size() bytes. */
-static void write_key(const struct history_command *command, char *key)
+/* Of the tenant, the size of the callId, the callId, and the commandId. */
+static struct digest digest_ids(const struct history_command *command)
 {
-	key = put(key, &command->tenant, sizeof(command->tenant));
-	key = put(key, &command->call_id.size, sizeof(command->call_id.size));
-	key = put(key, command->call_id.data, command->call_id.size);
-	put(key, command->command_id.data, command->command_id.size);
+	char ids[IDS_MAX];
+	char *end = ids;
+
+	CHECK(command->call_id.size + command->command_id.size <=
+	      sizeof(ids) - sizeof(command->tenant) - sizeof(command->call_id.size));
+	end = put(end, &command->tenant, sizeof(command->tenant));
+	end = put(end, &command->call_id.size, sizeof(command->call_id.size));
+	end = put(end, command->call_id.data, command->call_id.size);
+	end = put(end, command->command_id.data, command->command_id.size);
+	return hash_digest((struct bytes){ ids, (size_t)(end - ids) });
 }
 
-static struct history_entry *entry_new(struct history *h, const struct history_command *command)
+static struct history_entry *entry_new(struct history *h, const struct history_command *command,
+                                       struct digest ids)
 {
-	size_t size = key_size(command);
-	struct history_entry *entry = h->spare;
+	struct history_entry *entry = h->spare ? h->spare : malloc(sizeof(*entry));
 
-	if (entry && entry->room >= size) {
-		h->spare = NULL;
-	} else {
-		entry = malloc(sizeof(*entry) + size);
-		if (!entry)
-			return NULL;
-		entry->room = size;
-	}
+	h->spare = NULL;
+	if (!entry)
+		return NULL;
+	entry->ids = ids;
 	entry->content = command->content;
 	entry->offset = command->offset;
-	entry->key_size = size;
-	write_key(command, entry->key);
 	return entry;
 }
 
@@ -116,24 +106,31 @@ static enum history_verdict judge(const struct history_entry *found,
 	return found->content == command->content ? HISTORY_SAME : HISTORY_DIFFERENT;
 }
 
+static struct history_entry *find(const struct history *h, struct digest ids)
+{
+	struct history_entry *found;
+
+	HASH_FIND(hh, h->by_id, &ids, sizeof(ids), found);
+	return found;
+}
+
 enum history_verdict history_note(struct history *h, const struct history_command *command,
                                   int64_t *ret_first)
 {
-	struct history_entry *entry, *found;
+	struct digest ids = digest_ids(command);
+	struct history_entry *entry;
 
 	*ret_first = command->offset;
 	if (h->limit == 0)
 		return HISTORY_NEW;
 	drop_old(h, command->offset);
-	entry = entry_new(h, command);
+	entry = find(h, ids);
+	if (entry)
+		return judge(entry, command, ret_first);
+	entry = entry_new(h, command, ids);
 	if (!entry)
 		return HISTORY_NO_MEMORY;
-	HASH_FIND(hh, h->by_id, entry->key, entry->key_size, found);
-	if (found) {
-		free(entry);
-		return judge(found, command, ret_first);
-	}
-	HASH_ADD_KEYPTR(hh, h->by_id, entry->key, entry->key_size, entry);
+	HASH_ADD(hh, h->by_id, ids, sizeof(ids), entry);
 	if (!entry->hh.tbl) {
 		free(entry);
 		return HISTORY_NO_MEMORY;
@@ -144,21 +141,7 @@ enum history_verdict history_note(struct history *h, const struct history_comman
 
 int64_t history_find(const struct history *h, const struct history_command *command)
 {
-	size_t size = key_size(command);
-	struct history_entry *found;
-	char key[KEY_MAX];
+	const struct history_entry *found = find(h, digest_ids(command));
 
-	CHECK(size <= sizeof(key));
-	write_key(command, key);
-	HASH_FIND(hh, h->by_id, key, size, found);
 	return found ? found->offset : -1;
-}
-
-uint64_t history_hash(struct bytes value)
-{
-	uint64_t hash = UINT64_C(0xcbf29ce484222325);
-
-	for (size_t i = 0; i < value.size; i++)
-		hash = (hash ^ (unsigned char)value.data[i]) * UINT64_C(0x100000001b3);
-	return hash;
 }

@@ -1,6 +1,7 @@
 /* Records become jobs: see intake.h. */
 #include "worker/core/intake.h"
 
+#include "worker/base/hash.h"
 #include "worker/core/cancel.h"
 #include "worker/core/doubt.h"
 #include "worker/core/respond.h"
@@ -70,7 +71,7 @@ static enum history_verdict note_id(struct engine *e, struct partition *p,
 		.tenant = command->tenant,
 		.call_id = command_text(command, command->call_id),
 		.command_id = command_text(command, command->id),
-		.content = history_hash(record->value),
+		.content = hash_bytes(0, record->value),
 		.offset = record->offset,
 	};
 	enum history_verdict verdict;

@@ -1,11 +1,13 @@
 /* Who was asked for by whom: see invited.h. */
 #include "worker/core/invited.h"
 
+#include "worker/base/hash.h"
+
 #include <stdlib.h>
 
 #define FIRST_CAPACITY 64
 
-enum kind { KIND_IDENTITY = 'i', KIND_CONTEXT = 'c' };
+enum kind { KIND_IDENTITY = 1, KIND_CONTEXT };
 
 void invited_init(struct invited *v, const struct invited_bounds *bounds)
 {
@@ -18,40 +20,25 @@ void invited_close(struct invited *v)
 	*v = (struct invited){ 0 };
 }
 
-/* FNV-1a, 64 bits. */
-static uint64_t hash_more(uint64_t hash, struct bytes text)
-{
-	for (size_t i = 0; i < text.size; i++)
-		hash = (hash ^ (unsigned char)text.data[i]) * UINT64_C(0x100000001b3);
-	return hash;
-}
-
 /* Of the call, to go on with what is asked for in it. */
 static uint64_t hash_call(const struct command *command, enum kind kind)
 {
-	const char separator[] = { '\0', (char)kind };
-	uint64_t hash = UINT64_C(0xcbf29ce484222325);
-
-	hash = hash_more(hash,
-	                 (struct bytes){ (const char *)&command->tenant, sizeof(command->tenant) });
-	hash = hash_more(hash, command_text(command, command->call_id));
-	return hash_more(hash, (struct bytes){ separator, sizeof(separator) });
+	return hash_bytes(command->tenant, command_text(command, command->call_id)) + kind;
 }
 
 static uint64_t hash_context(const struct command *command)
 {
-	return hash_more(hash_call(command, KIND_CONTEXT),
-	                 command_text(command, command->client_context));
+	return hash_bytes(hash_call(command, KIND_CONTEXT),
+	                  command_text(command, command->client_context));
 }
 
 static uint64_t hash_identity(const struct command *command, size_t index)
 {
 	struct identity identity = command_identity(command, index);
-	uint64_t hash = hash_more(hash_call(command, KIND_IDENTITY), identity.kind);
+	uint64_t hash = hash_bytes(hash_call(command, KIND_IDENTITY), identity.kind);
 	char room[IDENTITY_ID_SIZE];
 
-	hash = hash_more(hash, bytes_of(":"));
-	return hash_more(hash, identity_lower(identity.id, room));
+	return hash_bytes(hash, identity_lower(identity.id, room));
 }
 
 static bool is_old(const struct invited *v, int64_t offset, int64_t frontier)

@@ -11,12 +11,9 @@
 #ifndef WORKER_CORE_CALL_H
 #define WORKER_CORE_CALL_H
 
+#include "worker/base/hash.h"
 #include "worker/core/job.h"
 #include "worker/core/limiter.h"
-
-/* Without memory an object is not added: its hh.tbl stays NULL. */
-#define HASH_NONFATAL_OOM 1
-#include <uthash.h>
 
 struct doubt;
 struct engine;

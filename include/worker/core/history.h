@@ -1,7 +1,8 @@
 /* The last commands of a partition by their ids: so that one that a producer sends twice is sent to
  * Graph once.
  *
- * Bounded: only the last so many records count. Only ids that the producer gave are kept. */
+ * Bounded: only the last so many records count. Only ids that the producer gave are kept, each as
+ * a digest. */
 #ifndef WORKER_CORE_HISTORY_H
 #define WORKER_CORE_HISTORY_H
 
@@ -23,7 +24,7 @@ struct history_command {
 	uint32_t tenant; /* Of the call */
 	struct bytes call_id;
 	struct bytes command_id;
-	uint64_t content; /* Hash of the record's value */
+	uint64_t content; /* Of the record's value: hash_bytes() */
 	int64_t offset;
 };
 
@@ -47,8 +48,5 @@ enum history_verdict history_note(struct history *h, const struct history_comman
 /* The offset under which the command of these ids, which are as the contract says, came first, or
  * -1. */
 int64_t history_find(const struct history *h, const struct history_command *command);
-
-/* A hash of a record's value: FNV-1a, 64 bits. */
-uint64_t history_hash(struct bytes value);
 
 #endif
