@@ -1,6 +1,7 @@
 /* Growing bytes with a ceiling: see buffer.h. */
 #include "worker/base/buffer.h"
 
+#include "worker/base/plain.h"
 #include "worker/base/utf8.h"
 
 #include <stdarg.h>
@@ -118,7 +119,7 @@ static size_t skip_plain(struct bytes text, size_t i, size_t *ret_length)
 {
 	size_t length = 1;
 
-	for (; i < text.size; i += length) {
+	while ((i += plain_run(text.data + i, text.size - i)) < text.size) {
 		unsigned char c = (unsigned char)text.data[i];
 
 		length = 1;
@@ -128,6 +129,7 @@ static size_t skip_plain(struct bytes text, size_t i, size_t *ret_length)
 			break;
 		if (length == 0)
 			break;
+		i += length;
 	}
 	*ret_length = length;
 	return i;

@@ -2,6 +2,7 @@
  * call each other as deep as the limit allows. */
 #include "worker/base/document.h"
 
+#include "worker/base/plain.h"
 #include "worker/base/utf8.h"
 
 #include <math.h>
@@ -81,7 +82,7 @@ static bool end_value(struct reader *r, size_t index)
 /* Past all that stands for itself: up to a quote, a backslash, or what may not be there. */
 static const char *skip_plain(const char *at, const char *end)
 {
-	while (at < end) {
+	while ((at += plain_run(at, (size_t)(end - at))) < end) {
 		unsigned char c = (unsigned char)*at;
 		size_t length = 1;
 
@@ -474,31 +475,14 @@ void document_close(struct document *d)
 
 /* Looking at values. */
 
-const struct value *value_first(const struct value *container)
+const struct value *value_named(const struct value *object, struct bytes name)
 {
-	bool has_values = container && container->kind >= VALUE_ARRAY && container->span > 1;
-
-	return has_values ? container + 1 : NULL;
-}
-
-const struct value *value_next(const struct value *container, const struct value *value)
-{
-	const struct value *next = value + value->span;
-
-	if (container->kind == VALUE_OBJECT)
-		next += next->span;
-	return next < container + container->span ? next : NULL;
-}
-
-const struct value *value_member(const struct value *object, const char *name)
-{
-	struct bytes wanted = bytes_of(name);
 	const struct value *at;
 
 	if (!value_is(object, VALUE_OBJECT))
 		return NULL;
 	VALUE_EACH (object, at) {
-		if (bytes_equal(at->text, wanted))
+		if (bytes_equal(at->text, name))
 			return value_of(at);
 	}
 	return NULL;

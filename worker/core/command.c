@@ -189,32 +189,52 @@ static bool take_participants(struct parser *p, const struct value *json)
 /* What a member is to a command, or to a cancel. */
 enum use { USE_NONE, USE_OPTIONAL, USE_REQUIRED };
 
+#define NAME(text)                                                                                 \
+	{                                                                                          \
+		.data = (text), .size = sizeof(text) - 1                                           \
+	}
+
 /* All members, in the order in which they are checked: those that a reply names come first. */
 static const struct member {
-	const char *name;
+	struct bytes name;
 	enum use in_command;
 	enum use in_cancel;
 	bool (*take)(struct parser *p, const struct value *json);
 } members[] = {
-	{ "commandId", USE_OPTIONAL, USE_OPTIONAL, take_command_id },
-	{ "cancel", USE_NONE, USE_REQUIRED, take_target },
-	{ "callId", USE_REQUIRED, USE_REQUIRED, take_call_id },
-	{ "clientContext", USE_OPTIONAL, USE_NONE, take_context },
-	{ "tenantId", USE_OPTIONAL, USE_OPTIONAL, take_tenant },
-	{ "expiresAt", USE_OPTIONAL, USE_NONE, take_expiry },
-	{ "priority", USE_OPTIONAL, USE_NONE, take_priority },
-	{ "onUnknown", USE_OPTIONAL, USE_NONE, take_on_unknown },
-	{ "participants", USE_REQUIRED, USE_NONE, take_participants },
+	{ NAME("commandId"), USE_OPTIONAL, USE_OPTIONAL, take_command_id },
+	{ NAME("cancel"), USE_NONE, USE_REQUIRED, take_target },
+	{ NAME("callId"), USE_REQUIRED, USE_REQUIRED, take_call_id },
+	{ NAME("clientContext"), USE_OPTIONAL, USE_NONE, take_context },
+	{ NAME("tenantId"), USE_OPTIONAL, USE_OPTIONAL, take_tenant },
+	{ NAME("expiresAt"), USE_OPTIONAL, USE_NONE, take_expiry },
+	{ NAME("priority"), USE_OPTIONAL, USE_NONE, take_priority },
+	{ NAME("onUnknown"), USE_OPTIONAL, USE_NONE, take_on_unknown },
+	{ NAME("participants"), USE_REQUIRED, USE_NONE, take_participants },
 };
 
 #define N_MEMBERS (sizeof(members) / sizeof(members[0]))
 
-static bool is_member(struct bytes name)
+/* The values of the members; of one that is not there, or null, it is NULL. */
+struct found {
+	const struct value *values[N_MEMBERS];
+	const struct value *unknown; /* The first name that is none of them */
+};
+
+static void find_members(const struct value *root, struct found *ret)
 {
-	for (size_t i = 0; i < N_MEMBERS; i++)
-		if (bytes_equal_text(name, members[i].name))
-			return true;
-	return false;
+	const struct value *name;
+
+	*ret = (struct found){ 0 };
+	VALUE_EACH (root, name) {
+		size_t i = 0;
+
+		while (i < N_MEMBERS && !bytes_equal(name->text, members[i].name))
+			i++;
+		if (i < N_MEMBERS)
+			ret->values[i] = value_is_absent(value_of(name)) ? NULL : value_of(name);
+		else if (!ret->unknown)
+			ret->unknown = name;
+	}
 }
 
 int command_shown_size(struct bytes name)
@@ -243,44 +263,29 @@ static bool fail_unknown(struct parser *p, struct bytes name)
 	            command_shown_size(name), name.data);
 }
 
-static bool refuse_unknown_members(struct parser *p, const struct value *root)
+static bool take_member(struct parser *p, const struct member *member, const struct value *value)
 {
-	const struct value *name;
+	enum use use = p->command->is_cancel ? member->in_cancel : member->in_command;
 
-	VALUE_EACH (root, name) {
-		if (!is_member(name->text))
-			return fail_unknown(p, name->text);
-	}
-	return true;
-}
-
-/* NULL when it is not there, or null. */
-static const struct value *get_member(const struct value *root, const char *name)
-{
-	const struct value *value = value_member(root, name);
-
-	return value_is_absent(value) ? NULL : value;
+	if (value && use == USE_NONE)
+		return fail_unknown(p, member->name);
+	if (!value && use == USE_REQUIRED)
+		return fail(p, REASON_INVALID, "$.%s: required, and not there", member->name.data);
+	return !value || member->take(p, value);
 }
 
 static bool take_members(struct parser *p, const struct value *root)
 {
+	struct found found;
+
 	if (!value_is(root, VALUE_OBJECT))
 		return fail(p, REASON_MALFORMED, "$: expected a JSON object");
-	p->command->is_cancel = get_member(root, "cancel") != NULL;
-	for (size_t i = 0; i < N_MEMBERS; i++) {
-		const struct member *member = &members[i];
-		enum use use = p->command->is_cancel ? member->in_cancel : member->in_command;
-		const struct value *value = get_member(root, member->name);
-
-		if (value && use == USE_NONE)
-			return fail_unknown(p, bytes_of(member->name));
-		if (value && !member->take(p, value))
+	find_members(root, &found);
+	p->command->is_cancel = !value_is_absent(value_member(root, "cancel"));
+	for (size_t i = 0; i < N_MEMBERS; i++)
+		if (!take_member(p, &members[i], found.values[i]))
 			return false;
-		if (!value && use == USE_REQUIRED)
-			return fail(p, REASON_INVALID, "$.%s: required, and not there",
-			            member->name);
-	}
-	return refuse_unknown_members(p, root);
+	return !found.unknown || fail_unknown(p, found.unknown->text);
 }
 
 /* Names of members come from outside: nothing in a message may look like a line of its own. */
@@ -291,17 +296,22 @@ static void tidy(char *message)
 			*p = '?';
 }
 
-/* What can be said more clearly before anything is read. */
+static bool check_size(struct parser *p, size_t size)
+{
+	if (size == 0)
+		return fail(p, REASON_MALFORMED, "$: expected a JSON object, the record is empty");
+	if (size > COMMAND_BYTES_MAX)
+		return fail(p, REASON_MALFORMED, "$: expected at most %d bytes, the record has %zu",
+		            COMMAND_BYTES_MAX, size);
+	return true;
+}
+
+/* What can be said more clearly of what could not be read, however early the reader stopped. */
 static bool scan(struct parser *p, struct bytes value)
 {
 	unsigned depth = 0;
 	bool in_string = false;
 
-	if (value.size == 0)
-		return fail(p, REASON_MALFORMED, "$: expected a JSON object, the record is empty");
-	if (value.size > COMMAND_BYTES_MAX)
-		return fail(p, REASON_MALFORMED, "$: expected at most %d bytes, the record has %zu",
-		            COMMAND_BYTES_MAX, value.size);
 	for (size_t i = 0; i < value.size; i++) {
 		char c = value.data[i];
 
@@ -345,6 +355,8 @@ static bool fail_reading(struct parser *p, const struct document *document)
 {
 	char place[PLACE_SIZE];
 
+	if (!scan(p, p->record->value))
+		return false;
 	write_place(p->record->value, document->problem_at, place);
 	if (document->problem == DOCUMENT_REPEATED)
 		return fail(p, REASON_MALFORMED, "$: expected each member once, %s repeats one",
@@ -414,7 +426,7 @@ static bool parse(struct parser *p)
 	const struct value *root;
 	bool valid;
 
-	if (!scan(p, p->record->value))
+	if (!check_size(p, p->record->value.size))
 		return false;
 	root = document_read(&document, p->record->value, COMMAND_NESTING_MAX);
 	valid = root ? take_members(p, root) && buffer_ok(p->text) && check_key(p)

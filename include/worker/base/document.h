@@ -76,14 +76,34 @@ static inline struct bytes value_text(const struct value *v)
 }
 
 /* The member of an object; NULL when there is none. */
-const struct value *value_member(const struct value *object, const char *name);
+const struct value *value_named(const struct value *object, struct bytes name);
+
+/* The length of a name that stands in the source is known to the compiler. */
+static inline const struct value *value_member(const struct value *object, const char *name)
+{
+	return value_named(object, bytes_of(name));
+}
 
 /* How many values an array, or members an object, has. */
 size_t value_count(const struct value *v);
 
 /* Visit the values of an array, or of an object the names: each member's value follows its name. */
-const struct value *value_first(const struct value *container);
-const struct value *value_next(const struct value *container, const struct value *value);
+static inline const struct value *value_first(const struct value *container)
+{
+	bool has_values = container && container->kind >= VALUE_ARRAY && container->span > 1;
+
+	return has_values ? container + 1 : NULL;
+}
+
+static inline const struct value *value_next(const struct value *container,
+                                             const struct value *value)
+{
+	const struct value *next = value + value->span;
+
+	if (container->kind == VALUE_OBJECT)
+		next += next->span;
+	return next < container + container->span ? next : NULL;
+}
 
 #define VALUE_EACH(container, value)                                                               \
 	for ((value) = value_first(container); (value); (value) = value_next(container, value))
