@@ -13,7 +13,8 @@
 #include <stdlib.h>
 #include <utlist.h>
 
-#define NO_EXPIRY ((wall_t){ INT64_MAX })
+#define CACHE_LINE 64
+#define NO_EXPIRY  ((wall_t){ INT64_MAX })
 
 /* Tokens of a call that was just met: the owner before may have spent all of them, so the bucket is
  * taken to have been empty when the partition came. */
@@ -61,6 +62,13 @@ _Static_assert(offsetof(struct call, id) ==
                    offsetof(struct call, tenant) + offsetof(struct key, id),
                "tenant and id of a call are one key");
 
+/* Nearly all of a call is read soon: of very many, little is in the processor's caches. */
+static void fetch_ahead(const struct call *call)
+{
+	for (size_t at = 0; at < sizeof(*call); at += CACHE_LINE)
+		__builtin_prefetch((const char *)call + at, 1);
+}
+
 struct call *call_find(const struct partition *partition, const struct command *command)
 {
 	struct bytes id = command_text(command, command->call_id);
@@ -70,6 +78,8 @@ struct call *call_find(const struct partition *partition, const struct command *
 	CHECK(id.size <= sizeof(key.id));
 	memcpy(key.id, id.data, id.size);
 	HASH_FIND(hh, partition->calls, &key, offsetof(struct key, id) + id.size, call);
+	if (call)
+		fetch_ahead(call);
 	return call;
 }
 

@@ -61,7 +61,8 @@ static bool take_text(struct parser *p, const struct value *json, const char *me
 
 	if (!value_is(json, VALUE_STRING))
 		return fail(p, REASON_INVALID, "$.%s: expected a string", member);
-	if (text.size == 0 || command_count_characters(text) > max)
+	/* No text has more characters than bytes. */
+	if (text.size == 0 || (text.size > max && command_count_characters(text) > max))
 		return fail(p, REASON_INVALID, "$.%s: expected 1 to %zu characters", member, max);
 	*ret = keep(p, text);
 	return true;
