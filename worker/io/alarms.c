@@ -1,41 +1,54 @@
-/* One libuv timer for each that waits: see alarms.h. */
+/* One libuv timer for each millisecond in which somebody is due: see alarms.h.
+ *
+ * libuv's timers count in milliseconds: alarms of the same one share a timer, and each takes
+ * little room itself. Very many calls may wait. */
 #include "worker/io/alarms.h"
 
+#include "worker/base/hash.h"
 #include "worker/base/slots.h"
 
 #include <stdlib.h>
+#include <utlist.h>
 
 #define US_PER_MS 1000
 #define NS_PER_MS 1000000
 
-/* A timer belongs to a slot of the engine, and to whatever is in it: slots are used again, and so
- * are their timers. */
-struct alarm {
+#define FIRST_CAPACITY 64
+#define MAX_SPARE      64 /* Ticks that are kept for the next ones */
+#define NO_SLOT        UINT32_MAX
+
+/* All that is due in a millisecond. */
+struct tick {
 	uv_timer_t timer;
+	UT_hash_handle hh; /* In alarms.ticks, by 'due_ms', until it fires */
 	struct alarms *alarms;
-	uint64_t id; /* Of what it is armed for */
+	uint64_t due_ms;      /* By the loop's time */
+	uint32_t first, last; /* Slots of its alarms, in the order in which they were armed */
+	struct tick *next;    /* While it is spare */
+};
+
+/* What is armed of a slot of the engine, for whatever is in it. The table moves when it grows, so
+ * that neighbours are known by their slots. */
+struct alarm {
+	uint64_t id;
+	struct tick *tick;   /* NULL: not armed */
+	uint32_t prev, next; /* In the tick */
 };
 
 struct alarms {
 	uv_loop_t *loop;
 	alarms_cb cb;
 	void *owner;
-	struct alarm **by_slot; /* Owned; NULL for a slot that never had an alarm */
+	struct alarm *by_slot; /* Owned */
 	uint32_t capacity;
+	struct tick *ticks; /* uthash, owned */
+	struct tick *spare; /* Owned */
+	unsigned n_spare;
 	uv_idle_t end; /* Never started: so that there always is a handle to close */
 	unsigned open_handles;
 	void (*closed)(void *owner);
 	void *closed_owner;
 };
-
-static void start(struct alarms *alarms, struct alarm *alarm, uint64_t id)
-{
-	uv_timer_init(alarms->loop, &alarm->timer);
-	alarm->timer.data = alarm;
-	alarm->alarms = alarms;
-	alarm->id = id;
-	alarms->open_handles++;
-}
 
 struct alarms *alarms_new(uv_loop_t *loop, alarms_cb cb, void *owner)
 {
@@ -52,76 +65,6 @@ struct alarms *alarms_new(uv_loop_t *loop, alarms_cb cb, void *owner)
 	return alarms;
 }
 
-static void on_timer(uv_timer_t *timer)
-{
-	struct alarm *alarm = timer->data;
-
-	alarm->alarms->cb(alarm->alarms->owner, alarm->id);
-}
-
-static bool reserve(struct alarms *alarms, uint32_t slot)
-{
-	uint32_t capacity = alarms->capacity ? alarms->capacity : 64;
-	struct alarm **by_slot;
-
-	if (slot < alarms->capacity)
-		return true;
-	while (capacity <= slot)
-		capacity *= 2;
-	by_slot = realloc(alarms->by_slot, capacity * sizeof(struct alarm *));
-	if (!by_slot)
-		return false;
-	for (uint32_t i = alarms->capacity; i < capacity; i++)
-		by_slot[i] = NULL;
-	alarms->by_slot = by_slot;
-	alarms->capacity = capacity;
-	return true;
-}
-
-/* The alarm of that slot, made when it is new. NULL when there is no memory. */
-static struct alarm *find(struct alarms *alarms, uint64_t id)
-{
-	uint32_t slot = slots_index(id);
-
-	if (!reserve(alarms, slot))
-		return NULL;
-	if (!alarms->by_slot[slot]) {
-		alarms->by_slot[slot] = calloc(1, sizeof(struct alarm));
-		if (!alarms->by_slot[slot])
-			return NULL;
-		start(alarms, alarms->by_slot[slot], id);
-	}
-	return alarms->by_slot[slot];
-}
-
-/* libuv counts from its loop's own time, which stands still while callbacks run. */
-static uint64_t timeout_ms(const struct alarms *alarms, instant_t at, instant_t now)
-{
-	int64_t wait_us = instant_since(at, now).us;
-	uint64_t wait_ms = wait_us > 0 ? (uint64_t)(wait_us + US_PER_MS - 1) / US_PER_MS : 0;
-	uint64_t loop_ms = uv_now(alarms->loop);
-	uint64_t real_ms = uv_hrtime() / NS_PER_MS;
-
-	return wait_ms + (real_ms > loop_ms ? real_ms - loop_ms : 0);
-}
-
-bool alarms_set(struct alarms *alarms, uint64_t id, instant_t at, instant_t now)
-{
-	struct alarm *alarm = find(alarms, id);
-
-	if (!alarm)
-		return false;
-	/* A cleared alarm of one that has left must not stop the timer of its successor. */
-	if (instant_is_never(at)) {
-		if (alarm->id == id)
-			uv_timer_stop(&alarm->timer);
-		return true;
-	}
-	alarm->id = id;
-	uv_timer_start(&alarm->timer, on_timer, timeout_ms(alarms, at, now), 0);
-	return true;
-}
-
 static void close_one(struct alarms *alarms)
 {
 	if (--alarms->open_handles > 0)
@@ -132,13 +75,193 @@ static void close_one(struct alarms *alarms)
 	free(alarms);
 }
 
-static void on_alarm_closed(uv_handle_t *handle)
-{
-	struct alarm *alarm = handle->data;
-	struct alarms *alarms = alarm->alarms;
+/* Ticks. */
 
-	free(alarm);
+static void on_tick_closed(uv_handle_t *handle)
+{
+	struct tick *tick = handle->data;
+	struct alarms *alarms = tick->alarms;
+
+	free(tick);
 	close_one(alarms);
+}
+
+static void close_tick(struct tick *tick)
+{
+	uv_close((uv_handle_t *)&tick->timer, on_tick_closed);
+}
+
+/* A tick without alarms that is not in the hash any more. */
+static void give_back(struct tick *tick)
+{
+	struct alarms *alarms = tick->alarms;
+
+	uv_timer_stop(&tick->timer);
+	if (alarms->n_spare == MAX_SPARE) {
+		close_tick(tick);
+		return;
+	}
+	LL_PREPEND(alarms->spare, tick);
+	alarms->n_spare++;
+}
+
+static struct tick *take(struct alarms *alarms)
+{
+	struct tick *tick = alarms->spare;
+
+	if (tick) {
+		LL_DELETE(alarms->spare, tick);
+		alarms->n_spare--;
+		return tick;
+	}
+	tick = calloc(1, sizeof(*tick));
+	if (!tick)
+		return NULL;
+	uv_timer_init(alarms->loop, &tick->timer);
+	tick->timer.data = tick;
+	tick->alarms = alarms;
+	alarms->open_handles++;
+	return tick;
+}
+
+static void on_timer(uv_timer_t *timer);
+
+/* The tick of that millisecond, made when it is new. NULL when there is no memory. */
+static struct tick *find_tick(struct alarms *alarms, uint64_t due_ms)
+{
+	uint64_t loop_ms = uv_now(alarms->loop);
+	struct tick *tick;
+
+	HASH_FIND(hh, alarms->ticks, &due_ms, sizeof(due_ms), tick);
+	if (tick)
+		return tick;
+	tick = take(alarms);
+	if (!tick)
+		return NULL;
+	tick->due_ms = due_ms;
+	tick->first = tick->last = NO_SLOT;
+	HASH_ADD(hh, alarms->ticks, due_ms, sizeof(due_ms), tick);
+	if (!tick->hh.tbl) {
+		give_back(tick);
+		return NULL;
+	}
+	uv_timer_start(&tick->timer, on_timer, due_ms > loop_ms ? due_ms - loop_ms : 0, 0);
+	return tick;
+}
+
+/* Alarms. */
+
+static void enter(struct alarms *alarms, uint32_t slot, struct tick *tick)
+{
+	struct alarm *alarm = &alarms->by_slot[slot];
+
+	alarm->tick = tick;
+	alarm->prev = tick->last;
+	alarm->next = NO_SLOT;
+	if (tick->last == NO_SLOT)
+		tick->first = slot;
+	else
+		alarms->by_slot[tick->last].next = slot;
+	tick->last = slot;
+}
+
+/* The tick that it was in. */
+static struct tick *leave(struct alarms *alarms, uint32_t slot)
+{
+	struct alarm *alarm = &alarms->by_slot[slot];
+	struct tick *tick = alarm->tick;
+
+	*(alarm->prev == NO_SLOT ? &tick->first : &alarms->by_slot[alarm->prev].next) = alarm->next;
+	*(alarm->next == NO_SLOT ? &tick->last : &alarms->by_slot[alarm->next].prev) = alarm->prev;
+	alarm->tick = NULL;
+	return tick;
+}
+
+/* What is armed meanwhile is due in another tick, even when that is the same millisecond. */
+static void on_timer(uv_timer_t *timer)
+{
+	struct tick *tick = timer->data;
+	struct alarms *alarms = tick->alarms;
+
+	HASH_DEL(alarms->ticks, tick);
+	while (tick->first != NO_SLOT) {
+		uint32_t slot = tick->first;
+
+		leave(alarms, slot);
+		alarms->cb(alarms->owner, alarms->by_slot[slot].id);
+	}
+	give_back(tick);
+}
+
+/* A tick that is firing is given back by on_timer(). */
+static void disarm(struct alarms *alarms, uint32_t slot)
+{
+	struct tick *tick = leave(alarms, slot);
+	struct tick *found;
+
+	if (tick->first != NO_SLOT)
+		return;
+	HASH_FIND(hh, alarms->ticks, &tick->due_ms, sizeof(tick->due_ms), found);
+	if (found != tick)
+		return;
+	HASH_DEL(alarms->ticks, tick);
+	give_back(tick);
+}
+
+static bool reserve(struct alarms *alarms, uint32_t slot)
+{
+	uint32_t capacity = alarms->capacity ? alarms->capacity : FIRST_CAPACITY;
+	struct alarm *by_slot;
+
+	if (slot < alarms->capacity)
+		return true;
+	while (capacity <= slot)
+		capacity *= 2;
+	by_slot = realloc(alarms->by_slot, capacity * sizeof(*by_slot));
+	if (!by_slot)
+		return false;
+	memset(by_slot + alarms->capacity, 0, (capacity - alarms->capacity) * sizeof(*by_slot));
+	alarms->by_slot = by_slot;
+	alarms->capacity = capacity;
+	return true;
+}
+
+/* In which millisecond of the loop's own time, which stands still while callbacks run. */
+static uint64_t due_ms(const struct alarms *alarms, instant_t at, instant_t now)
+{
+	int64_t wait_us = instant_since(at, now).us;
+	uint64_t wait_ms = wait_us > 0 ? (uint64_t)(wait_us + US_PER_MS - 1) / US_PER_MS : 0;
+	uint64_t loop_ms = uv_now(alarms->loop);
+	uint64_t real_ms = uv_hrtime() / NS_PER_MS;
+
+	return wait_ms + (real_ms > loop_ms ? real_ms : loop_ms);
+}
+
+bool alarms_set(struct alarms *alarms, uint64_t id, instant_t at, instant_t now)
+{
+	uint32_t slot = slots_index(id);
+	struct tick *tick;
+
+	if (!reserve(alarms, slot))
+		return false;
+	/* An alarm that is cleared for one that has left is not that of its successor. */
+	if (instant_is_never(at)) {
+		if (alarms->by_slot[slot].tick && alarms->by_slot[slot].id == id)
+			disarm(alarms, slot);
+		return true;
+	}
+	tick = find_tick(alarms, due_ms(alarms, at, now));
+	if (!tick)
+		return false;
+	if (alarms->by_slot[slot].tick == tick) {
+		alarms->by_slot[slot].id = id;
+		return true;
+	}
+	if (alarms->by_slot[slot].tick)
+		disarm(alarms, slot);
+	alarms->by_slot[slot].id = id;
+	enter(alarms, slot, tick);
+	return true;
 }
 
 static void on_end_closed(uv_handle_t *handle)
@@ -148,10 +271,15 @@ static void on_end_closed(uv_handle_t *handle)
 
 void alarms_close(struct alarms *alarms, void (*closed)(void *owner), void *owner)
 {
+	struct tick *tick, *next;
+
 	alarms->closed = closed;
 	alarms->closed_owner = owner;
-	for (uint32_t i = 0; i < alarms->capacity; i++)
-		if (alarms->by_slot[i])
-			uv_close((uv_handle_t *)&alarms->by_slot[i]->timer, on_alarm_closed);
+	HASH_ITER (hh, alarms->ticks, tick, next) {
+		HASH_DEL(alarms->ticks, tick);
+		close_tick(tick);
+	}
+	LL_FOREACH_SAFE(alarms->spare, tick, next)
+	close_tick(tick);
 	uv_close((uv_handle_t *)&alarms->end, on_end_closed);
 }

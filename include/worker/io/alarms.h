@@ -1,5 +1,5 @@
-/* The libuv timers of waiting calls, and of the application in each tenant: one uv_timer_t for
- * each, ordered by libuv's own heap. */
+/* The alarms of waiting calls, and of the application in each tenant, by libuv's timers: one for
+ * all that are due in the same millisecond. */
 #ifndef WORKER_IO_ALARMS_H
 #define WORKER_IO_ALARMS_H
 
