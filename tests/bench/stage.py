@@ -244,6 +244,9 @@ class Run:
         end = time.time() + seconds
         self.samples.take_while(lambda: time.time() < end)
 
+    def _commands_open(self):
+        return self.system.worker.metrics()["invite_worker_commands_open"]
+
     def _throttled(self):
         load, graph = self.workload, self.graph.simulator
         idle = self._idle_memory()
@@ -253,10 +256,11 @@ class Run:
         graph.wait(lambda state: state["invites"] > 0)
         begin = time.time()
         self._sample_for(HOLD_SECONDS / 4)
-        waiting = time.time()
+        waiting, held = time.time(), self._commands_open()
         self._sample_for(HOLD_SECONDS / 2)
         waited = time.time()
-        held = self.system.worker.metrics()["invite_worker_commands_open"]
+        if self._commands_open() != held:
+            raise Wrong("the window was still being filled: memory by command is not known")
         graph.set_rules()
         said = self._checked(load.count)
         memory = self.samples.memory(waiting, waited)

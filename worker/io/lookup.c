@@ -57,24 +57,49 @@ static rd_kafka_resp_err_t find_committed(struct lookup *l)
 	return error;
 }
 
-/* Where reading begins: so far before the committed offset as there is something. */
+/* Where reading begins in a partition of which nothing was committed. Who knows it can seek it
+ * before its first record; where it cannot be had, librdkafka looks for it. */
+static int64_t find_beginning(const struct lookup *l, int32_t partition)
+{
+	int64_t low, high;
+
+	if (rd_kafka_query_watermark_offsets(kafka_client_handle(l->client), l->topic, partition,
+	                                     &low, &high,
+	                                     LOOKUP_TIMEOUT_MS) != RD_KAFKA_RESP_ERR_NO_ERROR)
+		return RD_KAFKA_OFFSET_BEGINNING;
+	return low;
+}
+
+/* So far before the committed offset as there is something. */
+static rd_kafka_resp_err_t find_history(const struct lookup *l, int32_t partition,
+                                        int64_t committed, int64_t *ret)
+{
+	int64_t low = 0, high;
+	rd_kafka_resp_err_t error;
+
+	*ret = committed;
+	if (l->history == 0 || committed == 0)
+		return RD_KAFKA_RESP_ERR_NO_ERROR;
+	error = rd_kafka_query_watermark_offsets(kafka_client_handle(l->client), l->topic,
+	                                         partition, &low, &high, LOOKUP_TIMEOUT_MS);
+	*ret = committed > l->history ? committed - l->history : 0;
+	if (*ret < low)
+		*ret = low < committed ? low : committed;
+	return error;
+}
+
+/* Where reading begins. */
 static rd_kafka_resp_err_t find_first(struct lookup *l)
 {
-	rd_kafka_t *rk = kafka_client_handle(l->client);
 	rd_kafka_resp_err_t error = RD_KAFKA_RESP_ERR_NO_ERROR;
 
 	for (int i = 0; error == RD_KAFKA_RESP_ERR_NO_ERROR && i < l->partitions->cnt; i++) {
 		const rd_kafka_topic_partition_t *p = &l->partitions->elems[i];
-		int64_t low = 0, high;
 
-		l->first[i] = p->offset >= 0 ? p->offset : RD_KAFKA_OFFSET_BEGINNING;
-		if (l->history == 0 || p->offset <= 0)
-			continue;
-		error = rd_kafka_query_watermark_offsets(rk, l->topic, p->partition, &low, &high,
-		                                         LOOKUP_TIMEOUT_MS);
-		l->first[i] = p->offset > l->history ? p->offset - l->history : 0;
-		if (l->first[i] < low)
-			l->first[i] = low < p->offset ? low : p->offset;
+		if (p->offset < 0)
+			l->first[i] = find_beginning(l, p->partition);
+		else
+			error = find_history(l, p->partition, p->offset, &l->first[i]);
 		if (kafka_client_is_closing(l->client))
 			error = RD_KAFKA_RESP_ERR__DESTROY;
 	}
