@@ -240,7 +240,8 @@ static void an_identity_may_lie_anywhere_in_the_longest_record(void **state)
 
 	(void)state;
 	assert_true(identity.kind.size > COMMAND_BYTES_MAX - 100);
-	assert_int_equal(strspn(identity.kind.data, "x"), identity.kind.size);
+	for (size_t i = 0; i < identity.kind.size; i++)
+		assert_int_equal(identity.kind.data[i], 'x');
 	assert_true(bytes_equal_text(identity.id, "Ann"));
 	command_free(c);
 	c = parse_longest("{\"identity\":{\"\\t", "\":{\"id\":\"Ann\"}}}]}");
