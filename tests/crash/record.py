@@ -46,7 +46,7 @@ class Journal:
             data = file.read()
         whole = data[: data.rfind(b"\n") + 1]
         self.at += len(whole)
-        lines = [json.loads(line) for line in whole.decode("utf-8", "replace").splitlines()]
+        lines = [json.loads(line) for line in whole.decode("utf-8", "replace").split("\n") if line]
         kept = [line for line in lines if line["route"] not in ("control", "token")]
         for line in kept:
             line.pop("body", None)

@@ -54,7 +54,8 @@ class Front:
 
     def requests(self):
         """All that were answered so far: method, path, version, status."""
-        lines = self.log.read_text(encoding="utf-8").splitlines()
+        whole, _, _ = self.log.read_text(encoding="utf-8").rpartition("\n")
+        lines = whole.splitlines()
         return [re.fullmatch(r'"(\S+) (\S+) (\S+)" (\d+)', line).groups() for line in lines]
 
     def stop(self):

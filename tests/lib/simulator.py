@@ -218,11 +218,17 @@ class Simulator:
         return self.control("DELETE", "calls")
 
     def journal(self, control=False):
-        """All lines so far, as dictionaries; those of the control API only on demand."""
-        if self.process.poll() is None:
+        """All lines so far, as dictionaries; those of the control API only on demand.
+
+        The simulator goes on writing: a last line without its end came after the flush.
+        """
+        running = self.process.poll() is None
+        if running:
             self.control("POST", "flush")
         text = self.journal_path.read_bytes().decode("utf-8", "replace")
-        lines = [json.loads(line) for line in text.split("\n") if line]
+        *lines, rest = text.split("\n")
+        assert running or not rest, f"the journal ends within a line: {rest}"
+        lines = [json.loads(line) for line in lines]
         return [line for line in lines if control or line["route"] != "control"]
 
     def invites(self):

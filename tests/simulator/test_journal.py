@@ -177,6 +177,16 @@ def test_sigterm_writes_what_is_in_flight(tmp_path, client):
     assert [(line["effect"], line["end"]) for line in other.effects()] == [(True, "lost")]
 
 
+def test_a_line_that_is_still_being_written_is_not_read(client, simulator):
+    client.invite("c", person("u"))
+    simulator.control("POST", "flush")
+    written = simulator.journal_path.read_bytes()
+    with open(simulator.journal_path, "ab") as file:
+        file.write(b'{"seq":1,"route":"inv')
+    assert len(simulator.invites()) == 1
+    simulator.journal_path.write_bytes(written)
+
+
 def test_the_journal_reaches_the_file_by_itself(client, simulator):
     client.invite("c", person("u"))
     written = simulator.journal_path.read_bytes
