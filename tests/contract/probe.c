@@ -15,6 +15,7 @@
 #include "worker/core/command.h"
 #include "worker/core/notification.h"
 #include "worker/core/outcome.h"
+#include "worker/core/participant.h"
 #include "worker/core/wait.h"
 
 #include <jansson.h>
@@ -98,12 +99,15 @@ static struct policy make_policy(const json_t *request)
 static json_t *show_participants(const struct command *command)
 {
 	json_t *list = json_array();
+	struct buffer json;
 
+	buffer_init(&json, 2 * COMMAND_BYTES_MAX);
 	for (size_t i = 0; i < command->n_participants; i++) {
-		const struct participant *participant = &command->participants[i];
-
-		json_array_append_new(list, hex_encode(command_text(command, participant->json)));
+		buffer_clear(&json);
+		participant_write(command, i, &json);
+		json_array_append_new(list, hex_encode(buffer_bytes(&json)));
 	}
+	buffer_close(&json);
 	return list;
 }
 

@@ -1,5 +1,6 @@
 /* Participants: what is checked, what is added, what is passed through. */
 #include "core/parsing.h"
+#include "worker/core/participant.h"
 
 #include <jansson.h>
 #include <setjmp.h>
@@ -43,14 +44,15 @@ static void assert_sent(const char *given, const char *sent, enum participant_ki
 {
 	struct fault fault;
 	struct command *c = parse(given, &fault);
-	struct bytes json;
-	char text[2000];
+	struct buffer out;
 
 	assert_string_equal(fault.message, "");
 	assert_int_equal(c->n_participants, 1);
-	json = command_text(c, c->participants[0].json);
-	snprintf(text, sizeof(text), "%.*s", (int)json.size, json.data);
-	assert_string_equal(text, sent);
+	buffer_init(&out, 5000);
+	participant_write(c, 0, &out);
+	assert_true(buffer_ok(&out));
+	assert_string_equal(out.data, sent);
+	buffer_close(&out);
 	assert_int_equal(c->participants[0].kind, kind);
 	assert_identity(c, 0, identity);
 	command_free(c);
@@ -131,7 +133,7 @@ static void unknown_members_are_passed_through(void **state)
 /* True when the piece of text lies in what is sent, which has it only once then. */
 static bool is_sent(const struct command *c, size_t index, struct bytes piece)
 {
-	struct bytes json = command_text(c, c->participants[index].json);
+	struct bytes json = participant_json(c, index);
 
 	return piece.data >= json.data && piece.data + piece.size <= json.data + json.size;
 }

@@ -11,7 +11,7 @@
 #include <string.h>
 #include <strings.h>
 
-/* Written anew, a record grows by types, and by identities with escapes, kept twice. */
+/* What is kept of a record is no longer than that, but for identities with escapes, kept twice. */
 #define TEXT_MAX       (8 * COMMAND_BYTES_MAX)
 #define SHOWN_NAME_MAX 40
 #define PLACE_SIZE     64

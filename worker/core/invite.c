@@ -2,6 +2,7 @@
 #include "worker/core/invite.h"
 
 #include "worker/core/context.h"
+#include "worker/core/participant.h"
 
 void invite_write_context(const struct invite *invite, struct bytes topic, struct buffer *out)
 {
@@ -22,12 +23,11 @@ void invite_write_body(const struct invite *invite, struct bytes topic, struct b
 
 	buffer_append_text(out, "{\"participants\":[");
 	for (size_t i = 0; i < batch->n; i++) {
-		const struct command *command = batch->items[i].job->command;
-		struct span json = command->participants[batch->items[i].index].json;
+		const struct batch_item *item = &batch->items[i];
 
 		if (i > 0)
 			buffer_append_char(out, ',');
-		buffer_append_bytes(out, command_text(command, json));
+		participant_write(item->job->command, item->index, out);
 	}
 	buffer_append_text(out, "],\"clientContext\":");
 	invite_write_context(invite, topic, out);

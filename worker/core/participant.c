@@ -10,6 +10,8 @@
 #define PARTICIPANT_TYPE  "#microsoft.graph.invitationParticipantInfo"
 #define IDENTITY_SET_TYPE "#microsoft.graph.identitySet"
 #define TYPE_MEMBER       "@odata.type"
+/* How objects of the usual types begin. */
+#define BEGIN(type) "{\"" TYPE_MEMBER "\":\"" type "\""
 
 /* The participant that is being read, for messages. */
 struct reader {
@@ -161,16 +163,17 @@ static bool check_identity_set(const struct reader *r, const struct value *parti
 	return true;
 }
 
-/* Begin an object with its type, which Graph wants first. */
-static void append_type(struct buffer *text, const struct value *object, const char *type)
+/* Begin an object with its type, which Graph wants first. True when that is the usual one, and is
+ * left out. */
+static bool append_type(struct buffer *text, const struct value *object, const char *usual)
 {
 	const struct value *own = value_member(object, TYPE_MEMBER);
 
+	if (!value_is(own, VALUE_STRING) || bytes_equal_text(own->text, usual))
+		return true;
 	buffer_append_text(text, "{\"" TYPE_MEMBER "\":");
-	if (value_is(own, VALUE_STRING))
-		buffer_append_bytes(text, own->raw);
-	else
-		buffer_append_json_text(text, type);
+	buffer_append_bytes(text, own->raw);
+	return false;
 }
 
 static void append_name(struct buffer *text, const struct value *name)
@@ -196,7 +199,8 @@ static void append_identity_set(struct buffer *text, const struct value *set,
 {
 	const struct value *name;
 
-	append_type(text, set, IDENTITY_SET_TYPE);
+	ret->set_distance = (uint16_t)(text->size - ret->json_start);
+	ret->has_usual_set_type = append_type(text, set, IDENTITY_SET_TYPE);
 	VALUE_EACH (set, name) {
 		if (bytes_equal_text(name->text, TYPE_MEMBER))
 			continue;
@@ -208,12 +212,14 @@ static void append_identity_set(struct buffer *text, const struct value *set,
 	buffer_append_char(text, '}');
 }
 
+/* No longer than the object was: the members' commas stand for its brace and what lay between. */
 static void append_participant(struct buffer *text, const struct value *object,
                                const struct chosen *chosen, struct participant *ret)
 {
 	const struct value *name;
 
-	append_type(text, object, PARTICIPANT_TYPE);
+	ret->json_start = (uint32_t)text->size;
+	ret->has_usual_type = append_type(text, object, PARTICIPANT_TYPE);
 	VALUE_EACH (object, name) {
 		if (bytes_equal_text(name->text, TYPE_MEMBER))
 			continue;
@@ -224,6 +230,7 @@ static void append_participant(struct buffer *text, const struct value *object,
 			buffer_append_bytes(text, value_of(name)->raw);
 	}
 	buffer_append_char(text, '}');
+	ret->json_size = (uint16_t)(text->size - ret->json_start);
 }
 
 /* True when a string means what is written between its quotes. */
@@ -232,15 +239,13 @@ static bool is_plain(const struct value *string)
 	return string->raw.size == string->text.size + 2;
 }
 
-static void write_participant(struct buffer *text, const struct value *json,
-                              const struct chosen *chosen, struct participant *ret)
+static void keep_participant(struct buffer *text, const struct value *json,
+                             const struct chosen *chosen, struct participant *ret)
 {
 	struct bytes kind = chosen->kind->text;
 	struct bytes id = chosen->id->text;
 
-	ret->json.start = (uint32_t)text->size;
 	append_participant(text, json, chosen, ret);
-	ret->json.size = (uint32_t)text->size - ret->json.start;
 	ret->identity_kind_size = (uint16_t)kind.size;
 	ret->id_size = (uint16_t)id.size;
 	if (is_plain(chosen->kind) && is_plain(chosen->id))
@@ -273,6 +278,21 @@ bool participant_parse(const struct value *json, size_t index, struct buffer *te
 	            : replaces         ? PARTICIPANT_REPLACE
 	            : chosen.has_phone ? PARTICIPANT_PHONE
 	                               : PARTICIPANT_PLAIN;
-	write_participant(text, json, &chosen, ret);
+	keep_participant(text, json, &chosen, ret);
 	return true;
+}
+
+void participant_write(const struct command *command, size_t index, struct buffer *out)
+{
+	const struct participant *p = &command->participants[index];
+	struct bytes json = participant_json(command, index);
+	struct bytes before_set = { json.data, p->set_distance };
+	struct bytes from_set = { json.data + p->set_distance, json.size - p->set_distance };
+
+	if (p->has_usual_type)
+		buffer_append_text(out, BEGIN(PARTICIPANT_TYPE));
+	buffer_append_bytes(out, before_set);
+	if (p->has_usual_set_type)
+		buffer_append_text(out, BEGIN(IDENTITY_SET_TYPE));
+	buffer_append_bytes(out, from_set);
 }

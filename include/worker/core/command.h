@@ -1,6 +1,7 @@
 /* A command, read from a record and checked against the contract (config/command.schema.json).
  *
- * Each participant is kept as the JSON text that will be sent, so that sending is only copying. */
+ * Each participant is kept as the JSON text that will be sent, so that sending is only copying;
+ * without the types that nearly all have in common, which participant_write() puts back. */
 #ifndef WORKER_CORE_COMMAND_H
 #define WORKER_CORE_COMMAND_H
 
@@ -33,18 +34,23 @@ struct span {
 	uint32_t size;
 };
 
-/* Its identity is a piece of 'json', or stands behind that when it is written there with escapes:
+/* Its identity is a piece of its JSON, or stands behind that when it is written there with escapes:
  * see command_identity(). */
 struct participant {
-	struct span json;        /* As it is sent */
+	uint32_t json_start; /* In the command's text: see participant_json() */
+	uint16_t json_size;
+	uint16_t set_distance;   /* Between the start of that and its identity set */
 	uint32_t identity_start; /* In the command's text: the kind of identity, … */
 	uint16_t identity_kind_size;
 	uint16_t id_distance; /* … and so far behind the start of that its id */
 	uint16_t id_size;
-	enum participant_kind kind : 8;
+	enum participant_kind kind : 6;
+	bool has_usual_type : 1;     /* Its JSON lacks its begin */
+	bool has_usual_set_type : 1; /* The same of its identity set */
 };
 
 _Static_assert(COMMAND_BYTES_MAX <= UINT16_MAX + 1, "nothing in a record is further or longer");
+_Static_assert(sizeof(struct participant) == 20, "there may be very many");
 _Static_assert(4 * COMMAND_IDENTITY_MAX <= IDENTITY_ID_SIZE, "a character has at most 4 bytes");
 
 struct command {
