@@ -16,7 +16,7 @@
 #define TAKEN_MAX 3.05
 
 /* Bytes that a command may take beyond half more than its record has. */
-#define ROOM_MAX 320
+#define ROOM_MAX 256
 
 /* How much more an event may cost with very many calls. */
 #define GROWTH_MAX 5.0

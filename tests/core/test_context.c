@@ -18,7 +18,7 @@ static struct job *job_at(struct partition *partition, int64_t offset, size_t n_
 	assert_non_null(job);
 	job->partition = partition;
 	job->entry.offset = offset;
-	job->n_results = (uint32_t)n_participants;
+	job->n_results = (uint8_t)n_participants;
 	job->attempts = 1;
 	return job;
 }

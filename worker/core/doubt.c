@@ -174,11 +174,11 @@ static bool find_operation(const struct look *l, const struct job *job, size_t i
 /* The operation's place among the job's; participants of one request share it. */
 static int16_t keep_operation(struct engine *e, struct job *job)
 {
-	int16_t last = (int16_t)(job->operations.count - 1);
+	int16_t last = (int16_t)(fragments_count(job->operations) - 1);
 	int16_t index;
 
 	if (last >= 0 &&
-	    bytes_equal_text(buffer_bytes(&e->operation), fragments_text(&job->operations, last)))
+	    bytes_equal_text(buffer_bytes(&e->operation), fragments_text(job->operations, last)))
 		return last;
 	index = fragments_add(&job->operations, buffer_bytes(&e->operation));
 	if (index < 0)

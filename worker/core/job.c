@@ -8,7 +8,7 @@
 
 struct job *job_new(struct partition *partition, struct command *command)
 {
-	uint32_t n = (uint32_t)command->n_participants;
+	uint8_t n = (uint8_t)command->n_participants;
 	struct job *job = calloc(1, sizeof(*job) + n * sizeof(job->results[0]));
 
 	if (!job)
@@ -43,8 +43,8 @@ void job_free(struct job *job)
 {
 	if (!job)
 		return;
-	free(job->operations.texts);
-	free(job->errors.texts);
+	free(job->operations);
+	free(job->errors);
 	if (job->copied)
 		buffer_close(&job->copied->values);
 	free(job->copied);
@@ -130,27 +130,31 @@ bool job_copy_headers(struct job *job, const struct policy *policy, const struct
 
 const char *fragments_text(const struct fragments *f, int16_t index)
 {
-	const char *text = f->texts;
+	const char *text;
 
-	CHECK(index >= 0 && index < f->count);
+	CHECK(index >= 0 && index < fragments_count(f));
+	text = f->texts;
 	while (index-- > 0)
 		text += strlen(text) + 1;
 	return text;
 }
 
-int16_t fragments_add(struct fragments *f, struct bytes json)
+int16_t fragments_add(struct fragments **list, struct bytes json)
 {
-	char *texts;
+	uint32_t size = *list ? (*list)->size : 0;
+	int16_t count = fragments_count(*list);
+	struct fragments *f;
 
-	CHECK(f->count < INT16_MAX && json.size < UINT32_MAX - f->size);
-	texts = realloc(f->texts, f->size + json.size + 1);
-	if (!texts)
+	CHECK(count < INT16_MAX && json.size < UINT32_MAX - size);
+	f = realloc(*list, sizeof(*f) + size + json.size + 1);
+	if (!f)
 		return -1;
-	memcpy(texts + f->size, json.data, json.size);
-	texts[f->size + json.size] = '\0';
-	f->texts = texts;
-	f->size += (uint32_t)json.size + 1;
-	return f->count++;
+	memcpy(f->texts + size, json.data, json.size);
+	f->texts[size + json.size] = '\0';
+	f->size = size + (uint32_t)json.size + 1;
+	f->count = (int16_t)(count + 1);
+	*list = f;
+	return count;
 }
 
 void job_reject(struct job *job)

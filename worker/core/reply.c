@@ -20,10 +20,10 @@ static void append_date(struct buffer *out, wall_t date)
 
 static void append_fragments(struct buffer *out, const struct fragments *f)
 {
-	const char *text = f->texts;
+	const char *text = f ? f->texts : NULL;
 
 	buffer_append_char(out, '[');
-	for (int16_t i = 0; i < f->count; i++) {
+	for (int16_t i = 0; i < fragments_count(f); i++) {
 		if (i > 0)
 			buffer_append_char(out, ',');
 		buffer_append_text(out, text);
@@ -49,7 +49,7 @@ static void append_participants(struct buffer *out, const struct job *job)
 			buffer_append_text(out, "null");
 		buffer_append_text(out, ",\"error\":");
 		buffer_append_text(
-		    out, result->error >= 0 ? fragments_text(&job->errors, result->error) : "null");
+		    out, result->error >= 0 ? fragments_text(job->errors, result->error) : "null");
 		buffer_append_char(out, '}');
 	}
 	buffer_append_char(out, ']');
@@ -58,11 +58,11 @@ static void append_participants(struct buffer *out, const struct job *job)
 /* The command's error is that of its first participant that has one. */
 static void append_error(struct buffer *out, const struct job *job)
 {
-	int16_t error = job->n_results == 0 && job->errors.count > 0 ? 0 : -1;
+	int16_t error = job->n_results == 0 && fragments_count(job->errors) > 0 ? 0 : -1;
 
 	for (size_t i = 0; i < job->n_results && error < 0; i++)
 		error = job->results[i].error;
-	buffer_append_text(out, error >= 0 ? fragments_text(&job->errors, error) : "null");
+	buffer_append_text(out, error >= 0 ? fragments_text(job->errors, error) : "null");
 }
 
 static void append_place(struct buffer *out, const struct reply_source *source, int64_t offset)
@@ -135,7 +135,7 @@ void reply_write(struct buffer *out, const struct job *job, const struct reply_s
 	buffer_append_text(out, ",\"cancel\":");
 	append_span(out, command, command->target);
 	buffer_append_text(out, ",\"operations\":");
-	append_fragments(out, &job->operations);
+	append_fragments(out, job->operations);
 	buffer_append_text(out, ",\"participants\":");
 	append_participants(out, job);
 	buffer_append_text(out, ",\"error\":");

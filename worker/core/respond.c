@@ -213,7 +213,7 @@ static bool is_dead(const struct engine *e, const struct job *job)
 /* The reason is that of the reply. */
 static void write_failed_letter(struct engine *e, struct job *job)
 {
-	json_t *error = json_loads(fragments_text(&job->errors, job->results[0].error), 0, NULL);
+	json_t *error = json_loads(fragments_text(job->errors, job->results[0].error), 0, NULL);
 	const char *code = json_string_value(json_object_get(error, "code"));
 	const char *message = json_string_value(json_object_get(error, "message"));
 

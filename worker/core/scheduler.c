@@ -45,8 +45,8 @@ static void mark_sent(struct engine *e, struct invite *invite)
 		if (job != last) {
 			partition_activate(job);
 			job->attempts++;
-			job->batch_commands = (uint32_t)batch->n_jobs;
-			job->batch_participants = (uint32_t)batch->n;
+			job->batch_commands = (uint8_t)batch->n_jobs;
+			job->batch_participants = (uint8_t)batch->n;
 		}
 		job->results[batch->items[i].index].delivery = DELIVERY_SENT;
 		last = job;

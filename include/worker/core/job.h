@@ -42,11 +42,11 @@ struct result {
 	                          a later request is accepted; -1: none */
 };
 
-/* A list of JSON texts: one after another, a NUL behind each. */
+/* A list of JSON texts, in one piece of memory; no list is an empty one. */
 struct fragments {
-	char *texts; /* Owned */
 	uint32_t size;
 	int16_t count;
+	char texts[]; /* One after another, a NUL behind each */
 };
 
 /* What a reply repeats of its record beside the command. */
@@ -70,30 +70,31 @@ struct write {
 	uint8_t tries; /* Times that it was refused for good */
 };
 
+/* There may be very many that wait: their members leave no gaps. */
 struct job {
 	struct ledger_entry entry; /* First member: a ledger's entries are jobs */
 	struct job *prev, *next;   /* In its call's queue */
 	struct partition *partition;
 	struct call *call;       /* NULL unless JOB_QUEUED */
 	struct command *command; /* Owned */
-	enum job_state state : 8;
-	enum status status : 8; /* Of a job without participants: rejected, or what a cancel came to
-	                         */
-	enum job_evidence evidence : 8; /* The weakest that was used */
-	bool was_split;                 /* A request carried only a part of it */
-	bool is_canceled;               /* What of it has not left shall not leave any more */
-	bool is_active;                 /* Counted in partition.n_active */
-	bool is_asked;                  /* A look that has begun is about its doubts */
-	bool was_looked;                /* The operations were read for them */
-	uint32_t first_new;             /* No participant before it is DELIVERY_NEW */
-	uint32_t n_done;                /* Participants that are decided */
-	uint32_t n_results;
-	struct fragments operations;
-	struct fragments errors;
-	uint32_t attempts;       /* Requests that carried a part of it */
-	uint32_t retries;        /* Those that had no effect, since a part of it was decided */
-	uint32_t batch_commands; /* Of the last of these requests */
-	uint32_t batch_participants;
+	enum job_state state : 4;
+	enum job_evidence evidence : 4; /* The weakest that was used */
+	enum status status : 8;         /* Of a job without participants: rejected, or what a cancel
+	                                   came to */
+	bool was_split : 1;             /* A request carried only a part of it */
+	bool is_canceled : 1;           /* What of it has not left shall not leave any more */
+	bool is_active : 1;             /* Counted in partition.n_active */
+	bool is_asked : 1;              /* A look that has begun is about its doubts */
+	bool was_looked : 1;            /* The operations were read for them */
+	uint8_t first_new;              /* No participant before it is DELIVERY_NEW */
+	uint8_t n_done;                 /* Participants that are decided */
+	uint8_t n_results;
+	uint8_t batch_commands; /* Of the last request that carried a part of it */
+	uint8_t batch_participants;
+	uint32_t attempts;            /* Requests that carried a part of it */
+	uint32_t retries;             /* Those that had no effect, since a part of it was decided */
+	struct fragments *operations; /* Owned, as 'errors' */
+	struct fragments *errors;
 	int64_t duplicate_of;  /* The offset of the command that it repeats; -1: not a duplicate */
 	struct job *followers; /* Jobs that wait for this one, linked by 'next_follower' */
 	struct job *next_follower;
@@ -109,6 +110,9 @@ struct job {
 	struct record *record; /* Owned copy, in case it fails; NULL: not wanted, or too large */
 	struct result results[];
 };
+
+_Static_assert(COMMAND_PARTICIPANTS_MAX <= UINT8_MAX && BATCH_MAX <= UINT8_MAX,
+               "participants are counted in one byte");
 
 /* The job that a record is written for. */
 struct job *write_job(struct write *write);
@@ -128,11 +132,16 @@ bool job_copy_headers(struct job *job, const struct policy *policy,
 /* Keep the key of a record that is rejected, for its reply. False when there is no memory. */
 bool job_copy_key(struct job *job, struct bytes key) MUST_CHECK;
 
-/* The text with that index. */
+static inline int16_t fragments_count(const struct fragments *f)
+{
+	return f ? f->count : 0;
+}
+
+/* The text with that index, which must be there. */
 const char *fragments_text(const struct fragments *f, int16_t index);
 
-/* Add a JSON text to a list; its index, or -1 when there is no memory. */
-int16_t fragments_add(struct fragments *f, struct bytes json) MUST_CHECK;
+/* Add a JSON text to a list, which may move; its index, or -1 when there is no memory. */
+int16_t fragments_add(struct fragments **list, struct bytes json) MUST_CHECK;
 
 /* It is rejected after all: it has no participants to decide. */
 void job_reject(struct job *job);
