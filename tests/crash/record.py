@@ -41,12 +41,7 @@ class Journal:
 
     def read(self):
         self.simulator.control("POST", "flush")
-        with open(self.simulator.journal_path, "rb") as file:
-            file.seek(self.at)
-            data = file.read()
-        whole = data[: data.rfind(b"\n") + 1]
-        self.at += len(whole)
-        lines = [json.loads(line) for line in whole.decode("utf-8", "replace").split("\n") if line]
+        lines, self.at = self.simulator.read_journal(self.at)
         kept = [line for line in lines if line["route"] not in ("control", "token")]
         for line in kept:
             line.pop("body", None)

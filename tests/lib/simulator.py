@@ -217,18 +217,25 @@ class Simulator:
         """Forget all operations, and so the rosters."""
         return self.control("DELETE", "calls")
 
-    def journal(self, control=False):
-        """All lines so far, as dictionaries; those of the control API only on demand.
+    def read_journal(self, start=0):
+        """The lines in the file from the byte `start` on, and where the next one will begin.
 
-        The simulator goes on writing: a last line without its end came after the flush.
+        The simulator goes on writing: a last line without its end came after the last flush.
         """
         running = self.process.poll() is None
-        if running:
+        with open(self.journal_path, "rb") as file:
+            file.seek(start)
+            data = file.read()
+        whole = data[: data.rfind(b"\n") + 1]
+        assert running or whole == data, f"the journal ends within a line: {data[len(whole):]}"
+        lines = whole.decode("utf-8", "replace").split("\n")
+        return [json.loads(line) for line in lines if line], start + len(whole)
+
+    def journal(self, control=False):
+        """All lines so far, as dictionaries; those of the control API only on demand."""
+        if self.process.poll() is None:
             self.control("POST", "flush")
-        text = self.journal_path.read_bytes().decode("utf-8", "replace")
-        *lines, rest = text.split("\n")
-        assert running or not rest, f"the journal ends within a line: {rest}"
-        lines = [json.loads(line) for line in lines]
+        lines, _ = self.read_journal()
         return [line for line in lines if control or line["route"] != "control"]
 
     def invites(self):

@@ -2,6 +2,7 @@
 
 import http.client
 import json
+import os
 import signal
 import socket
 import threading
@@ -177,14 +178,20 @@ def test_sigterm_writes_what_is_in_flight(tmp_path, client):
     assert [(line["effect"], line["end"]) for line in other.effects()] == [(True, "lost")]
 
 
-def test_a_line_that_is_still_being_written_is_not_read(client, simulator):
+def test_a_line_that_is_still_being_written_is_read_when_it_is_whole(client, simulator):
     client.invite("c", person("u"))
-    simulator.control("POST", "flush")
-    written = simulator.journal_path.read_bytes()
-    with open(simulator.journal_path, "ab") as file:
-        file.write(b'{"seq":1,"route":"inv')
     assert len(simulator.invites()) == 1
-    simulator.journal_path.write_bytes(written)
+    simulator.process.send_signal(signal.SIGSTOP)
+    os.waitpid(simulator.process.pid, os.WUNTRACED)
+    try:
+        lines, end = simulator.read_journal()
+        with open(simulator.journal_path, "ab", buffering=0) as file:
+            file.write(b'{"route":"inv')
+            assert simulator.read_journal() == (lines, end)
+            file.write(b'ite"}\n')
+        assert simulator.read_journal(end)[0] == [{"route": "invite"}]
+    finally:
+        simulator.process.send_signal(signal.SIGCONT)
 
 
 def test_the_journal_reaches_the_file_by_itself(client, simulator):
