@@ -10,8 +10,9 @@
 #define PARTICIPANT_TYPE  "#microsoft.graph.invitationParticipantInfo"
 #define IDENTITY_SET_TYPE "#microsoft.graph.identitySet"
 #define TYPE_MEMBER       "@odata.type"
-/* How objects of the usual types begin. */
-#define BEGIN(type) "{\"" TYPE_MEMBER "\":\"" type "\""
+/* How objects begin, and those of a usual type. */
+#define BEGIN          "{\"" TYPE_MEMBER "\":"
+#define BEGIN_AS(type) BEGIN "\"" type "\""
 
 /* The participant that is being read, for messages. */
 struct reader {
@@ -171,7 +172,7 @@ static bool append_type(struct buffer *text, const struct value *object, const c
 
 	if (!value_is(own, VALUE_STRING) || bytes_equal_text(own->text, usual))
 		return true;
-	buffer_append_text(text, "{\"" TYPE_MEMBER "\":");
+	buffer_append_text(text, BEGIN);
 	buffer_append_bytes(text, own->raw);
 	return false;
 }
@@ -290,9 +291,9 @@ void participant_write(const struct command *command, size_t index, struct buffe
 	struct bytes from_set = { json.data + p->set_distance, json.size - p->set_distance };
 
 	if (p->has_usual_type)
-		buffer_append_text(out, BEGIN(PARTICIPANT_TYPE));
+		buffer_append_text(out, BEGIN_AS(PARTICIPANT_TYPE));
 	buffer_append_bytes(out, before_set);
 	if (p->has_usual_set_type)
-		buffer_append_text(out, BEGIN(IDENTITY_SET_TYPE));
+		buffer_append_text(out, BEGIN_AS(IDENTITY_SET_TYPE));
 	buffer_append_bytes(out, from_set);
 }
