@@ -12,8 +12,11 @@ import json
 
 BASE, SETTLE, TIMEOUT, GRACE = 0.2, 1.0, 2.0, 4.0
 BACKOFF = BASE * 3 / 4  # The least that jitter leaves
+# A worker knows what a call has taken for as long as its bucket is not full: here for ten seconds,
+# and no case sends as much as a burst.
 CONFIGURATION = {
     "graph": {"timeout": "2s", "connect_timeout": "1s"},
+    "rate": {"call": 0.1, "call_burst": 20},
     "retry": {"base": "200ms", "cap": "2s", "settle": "1s", "call_grace": "4s"},
 }
 FOUND = "`retry.settle`"
