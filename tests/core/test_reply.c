@@ -157,10 +157,10 @@ static void headers_are_copied_by_name_and_only_when_small(void **state)
 	policy.copy_headers = (struct text_list){ copied, 2 };
 	policy.reply_topics = (struct text_list){ topics, 1 };
 	assert_true(job_copy_headers(job, &policy, &record));
-	assert_int_equal(job->copied->n_headers, 1);
-	assert_string_equal(job->copied->headers[0].name, "traceparent");
-	assert_int_equal(job->copied->headers[0].value.size, 4);
-	assert_string_equal(job->reply_topic, "mine");
+	assert_int_equal(job_copied(job)->n_headers, 1);
+	assert_string_equal(job_copied(job)->headers[0].name, "traceparent");
+	assert_int_equal(job_copied(job)->headers[0].value.size, 4);
+	assert_string_equal(job->extra->reply_topic, "mine");
 	job_free(job);
 }
 

@@ -137,7 +137,7 @@ void cancel_command(struct engine *e, struct partition *p, struct job *job)
 	if (call)
 		target = withdraw_all(e, call, job);
 	if (target) {
-		job_follow(job, target);
+		out_of_memory_if(e, !job_follow(job, target));
 		return;
 	}
 	reason = has_been(e, p, job) ? REASON_TOO_LATE : REASON_NOT_FOUND;

@@ -42,15 +42,19 @@ static bool is_too_old(const struct engine *e, const struct record *record)
 static void follow_first(struct engine *e, struct partition *p, struct job *job, int64_t first)
 {
 	struct job *original = (struct job *)ledger_find(&p->ledger, first);
+	struct extra *extra = job_extra(job);
 
 	trace(e, "p%d@%lld repeats p%d@%lld", p->number, (long long)job->entry.offset, p->number,
 	      (long long)first);
-	job->duplicate_of = first;
-	if (!original) {
-		respond_duplicate(e, job);
+	if (!extra) {
+		e->effects.out_of_memory = true;
 		return;
 	}
-	job_follow(job, original);
+	extra->duplicate_of = first;
+	if (original)
+		out_of_memory_if(e, !job_follow(job, original));
+	else
+		respond_duplicate(e, job);
 }
 
 static bool has_header(const struct record *record, const char *name)
@@ -119,10 +123,14 @@ static void enqueue(struct engine *e, struct partition *p, struct job *job)
 /* Its bytes may be needed for a dead letter, long after those of the event are gone. */
 static void keep_record(struct engine *e, struct job *job, const struct record *record)
 {
+	struct extra *extra;
+
 	if (!e->policy->dead_letter_failed || record_size(record) > RECORD_COPY_MAX)
 		return;
-	job->record = record_copy(record);
-	out_of_memory_if(e, !job->record);
+	extra = job_extra(job);
+	if (extra)
+		extra->record = record_copy(record);
+	out_of_memory_if(e, !extra || !extra->record);
 }
 
 /* Send it, or do what it says, unless its commandId came before. */

@@ -16,7 +16,6 @@ struct job *job_new(struct partition *partition, struct command *command)
 	job->partition = partition;
 	job->command = command;
 	job->n_results = n;
-	job->duplicate_of = -1;
 	job->dead_letter.is_dead_letter = true;
 	for (size_t i = 0; i < n; i++)
 		job->results[i] =
@@ -39,30 +38,50 @@ struct write *write_twin(struct write *write)
 	return write->is_dead_letter ? &job->reply : &job->dead_letter;
 }
 
+static void free_extra(struct extra *extra)
+{
+	if (!extra)
+		return;
+	if (extra->copied)
+		buffer_close(&extra->copied->values);
+	free(extra->copied);
+	free(extra->record);
+	free(extra);
+}
+
 void job_free(struct job *job)
 {
 	if (!job)
 		return;
 	free(job->operations);
 	free(job->errors);
-	if (job->copied)
-		buffer_close(&job->copied->values);
-	free(job->copied);
-	free(job->record);
+	free_extra(job->extra);
 	command_free(job->command);
 	free(job);
+}
+
+struct extra *job_extra(struct job *job)
+{
+	if (job->extra)
+		return job->extra;
+	job->extra = calloc(1, sizeof(*job->extra));
+	if (job->extra)
+		job->extra->duplicate_of = -1;
+	return job->extra;
 }
 
 /* Room for what is copied; NULL when there is no memory. */
 static struct copied *copied_of(struct job *job)
 {
-	if (job->copied)
-		return job->copied;
-	job->copied = calloc(1, sizeof(*job->copied));
-	if (job->copied)
-		buffer_init(&job->copied->values,
+	struct extra *extra = job_extra(job);
+
+	if (!extra || extra->copied)
+		return extra ? extra->copied : NULL;
+	extra->copied = calloc(1, sizeof(*extra->copied));
+	if (extra->copied)
+		buffer_init(&extra->copied->values,
 		            COPY_HEADERS_MAX * COPIED_VALUE_MAX + COPIED_KEY_MAX);
-	return job->copied;
+	return extra->copied;
 }
 
 static bool copy_value(struct copied *copied, struct bytes value, struct span *ret)
@@ -109,21 +128,32 @@ static const char *find_text(const struct text_list *list, struct bytes text)
 	return NULL;
 }
 
+/* The reply's topic, when the policy knows it. */
+static bool choose_topic(struct job *job, const struct policy *policy, struct bytes name)
+{
+	const char *topic = find_text(&policy->reply_topics, name);
+	struct extra *extra;
+
+	if (!topic)
+		return true;
+	extra = job_extra(job);
+	if (!extra)
+		return false;
+	extra->reply_topic = topic;
+	return true;
+}
+
 bool job_copy_headers(struct job *job, const struct policy *policy, const struct record *record)
 {
-	job->reply_topic = policy->reply_topic;
 	for (size_t i = 0; i < record->n_headers; i++) {
 		const struct record_header *header = &record->headers[i];
 		const char *name = find_text(&policy->copy_headers, header->name);
 
 		if (name && !header->is_null && !copy_header(job, name, header->value))
 			return false;
-		if (bytes_equal_text(header->name, "reply-topic")) {
-			const char *topic = find_text(&policy->reply_topics, header->value);
-
-			if (topic)
-				job->reply_topic = topic;
-		}
+		if (bytes_equal_text(header->name, "reply-topic") &&
+		    !choose_topic(job, policy, header->value))
+			return false;
 	}
 	return true;
 }
@@ -183,11 +213,16 @@ void job_decide(struct job *job, size_t index, enum status status, int16_t opera
 		job->first_new++;
 }
 
-void job_follow(struct job *job, struct job *first)
+bool job_follow(struct job *job, struct job *first)
 {
+	struct extra *extra = job_extra(job);
+
+	if (!extra)
+		return false;
 	job->state = JOB_FOLLOWING;
-	job->next_follower = first->followers;
+	extra->next_follower = first->followers;
 	first->followers = job;
+	return true;
 }
 
 void job_decide_rest(struct job *job, enum status status, int16_t error)

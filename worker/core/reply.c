@@ -80,10 +80,12 @@ static void append_place(struct buffer *out, const struct reply_source *source, 
 static void append_duplicate_of(struct buffer *out, const struct job *job,
                                 const struct reply_source *source)
 {
-	if (job->duplicate_of < 0)
+	int64_t first = job_duplicate_of(job);
+
+	if (first < 0)
 		buffer_append_text(out, "null");
 	else
-		append_place(out, source, job->duplicate_of);
+		append_place(out, source, first);
 }
 
 static void append_timing(struct buffer *out, const struct job *job, const int64_t *waited_us)

@@ -82,7 +82,7 @@ static struct bytes copied_value(const struct copied *copied, struct span span)
 
 static void set_key(const struct job *job, struct effect_write *effect)
 {
-	const struct copied *copied = job->copied;
+	const struct copied *copied = job_copied(job);
 
 	effect->has_key = job->command->call_id.size > 0 || (copied && copied->has_key);
 	if (job->command->call_id.size > 0)
@@ -91,9 +91,17 @@ static void set_key(const struct job *job, struct effect_write *effect)
 		effect->key = copied_value(copied, copied->key);
 }
 
+/* Where the command asked for its reply, or the usual one. */
+static const char *reply_topic(const struct engine *e, const struct job *job)
+{
+	return job->extra && job->extra->reply_topic ? job->extra->reply_topic
+	                                             : e->policy->reply_topic;
+}
+
 static void write_reply(struct engine *e, struct job *job)
 {
 	struct effect_write *effect = begin_write(e, &job->reply, WRITE_REPLY);
+	const struct copied *copied = job_copied(job);
 	struct reply_source source = { .topic = buffer_bytes(&e->topic),
 		                       .partition = job->partition->number,
 		                       .tenant_id =
@@ -101,16 +109,16 @@ static void write_reply(struct engine *e, struct job *job)
 
 	if (!effect)
 		return;
-	effect->topic = job->reply_topic;
+	effect->topic = reply_topic(e, job);
 	set_key(job, effect);
 	reply_write(&effect->text, job, &source, job->waited_us);
 	out_of_memory_if(e, !buffer_ok(&effect->text));
 	effect->value = buffer_bytes(&effect->text);
-	for (size_t i = 0; job->copied && i < job->copied->n_headers; i++) {
-		const struct copied_header *header = &job->copied->headers[i];
+	for (size_t i = 0; copied && i < copied->n_headers; i++) {
+		const struct copied_header *header = &copied->headers[i];
 
 		effects_header(&e->effects, effect, bytes_of(header->name),
-		               copied_value(job->copied, header->value), false);
+		               copied_value(copied, header->value), false);
 	}
 }
 
@@ -219,8 +227,8 @@ static void write_failed_letter(struct engine *e, struct job *job)
 
 	if (!code || !message)
 		e->effects.out_of_memory = true;
-	else if (job->record)
-		write_dead_letter(e, job, job->record, code, message);
+	else if (job->extra && job->extra->record)
+		write_dead_letter(e, job, job->extra->record, code, message);
 	else
 		write_short_dead_letter(e, &job->dead_letter, code, message);
 	json_decref(error);
@@ -251,15 +259,15 @@ static void follow(struct engine *e, struct job *first)
 	while (first->followers) {
 		struct job *job = first->followers;
 
-		first->followers = job->next_follower;
-		job->next_follower = reversed;
+		first->followers = job->extra->next_follower;
+		job->extra->next_follower = reversed;
 		reversed = job;
 	}
 	while (reversed) {
 		struct job *job = reversed;
 
-		reversed = job->next_follower;
-		if (job->duplicate_of >= 0)
+		reversed = job->extra->next_follower;
+		if (job_duplicate_of(job) >= 0)
 			respond_duplicate(e, job);
 		else
 			respond_cancel(e, job, first);
@@ -298,8 +306,8 @@ static void write_refused(struct engine *e, struct write *write, const char *err
 	      (long long)job->entry.offset, error);
 	write->tries++;
 	if (write == &job->reply && write->tries == 1 &&
-	    strcmp(job->reply_topic, e->policy->reply_topic) != 0) {
-		job->reply_topic = e->policy->reply_topic;
+	    strcmp(reply_topic(e, job), e->policy->reply_topic) != 0) {
+		job->extra->reply_topic = NULL;
 		write_reply(e, job);
 	} else if (write == &job->reply && write->tries <= 2) {
 		write->tries = 3;

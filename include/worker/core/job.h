@@ -31,8 +31,8 @@ enum delivery {
 
 /* What became of one participant. */
 struct result {
-	enum delivery delivery : 8;
-	enum status status : 8;
+	enum delivery delivery : 4;
+	enum status status : 4;
 	bool is_alone : 1;     /* Was refused in company: shares no request any more */
 	bool was_accepted : 1; /* An owner before had the answer; evidence may name the operation */
 	bool was_resent : 1;   /* The one more request that the command allows was made */
@@ -59,6 +59,15 @@ struct copied {
 		const char *name; /* Borrowed from the policy */
 		struct span value;
 	} headers[COPY_HEADERS_MAX];
+};
+
+/* What few jobs need. */
+struct extra {
+	struct copied *copied;   /* Owned; NULL: nothing */
+	struct record *record;   /* Owned copy, in case it fails; NULL: not wanted, or too large */
+	const char *reply_topic; /* Borrowed from the policy; NULL: the usual one */
+	int64_t duplicate_of;    /* The offset of the command that it repeats; -1: none */
+	struct job *next_follower;
 };
 
 /* One record on its way out for a job: its reply, or its dead letter. */
@@ -95,24 +104,21 @@ struct job {
 	uint32_t retries;             /* Those that had no effect, since a part of it was decided */
 	struct fragments *operations; /* Owned, as 'errors' */
 	struct fragments *errors;
-	int64_t duplicate_of;  /* The offset of the command that it repeats; -1: not a duplicate */
-	struct job *followers; /* Jobs that wait for this one, linked by 'next_follower' */
-	struct job *next_follower;
+	struct job *followers; /* Jobs that wait for this one, linked by 'extra->next_follower' */
+	struct extra *extra;   /* Owned; NULL: nothing of it. See job_extra() */
 	wall_t received_at;
 	wall_t sent_at;     /* Of the first request; 0: none */
 	wall_t answered_at; /* Of the last answer; 0: none */
 	instant_t arrived;
 	int64_t waited_us[WAIT_COUNT]; /* The call's figures when it arrived: see call_waited() */
-	const char *reply_topic;       /* Borrowed from the policy */
-	struct copied *copied;         /* Owned; NULL: nothing */
 	struct write reply;
 	struct write dead_letter;
-	struct record *record; /* Owned copy, in case it fails; NULL: not wanted, or too large */
 	struct result results[];
 };
 
 _Static_assert(COMMAND_PARTICIPANTS_MAX <= UINT8_MAX && BATCH_MAX <= UINT8_MAX,
                "participants are counted in one byte");
+_Static_assert(STATUS_COUNT <= 16, "a status takes four bits");
 
 /* The job that a record is written for. */
 struct job *write_job(struct write *write);
@@ -123,6 +129,21 @@ struct write *write_twin(struct write *write);
 /* Take over 'command'. NULL, and 'command' is untouched, when there is no memory. */
 struct job *job_new(struct partition *partition, struct command *command) MUST_CHECK;
 void job_free(struct job *job);
+
+/* The job's own, made when it is asked for the first time. NULL when there is no memory. */
+struct extra *job_extra(struct job *job) MUST_CHECK;
+
+/* What was copied of its record, or NULL. */
+static inline const struct copied *job_copied(const struct job *job)
+{
+	return job->extra ? job->extra->copied : NULL;
+}
+
+/* The offset of the command that it repeats, or -1. */
+static inline int64_t job_duplicate_of(const struct job *job)
+{
+	return job->extra ? job->extra->duplicate_of : -1;
+}
 
 /* Keep the values of the record's headers that policy.copy_headers names, and the reply topic that
  * it may choose. False when there is no memory. */
@@ -151,8 +172,8 @@ void job_reject(struct job *job);
 void job_decide(struct job *job, size_t index, enum status status, int16_t operation,
                 int16_t error);
 
-/* This job waits until the reply to 'first' is stored. */
-void job_follow(struct job *job, struct job *first);
+/* This job waits until the reply to 'first' is stored. False when there is no memory. */
+bool job_follow(struct job *job, struct job *first) MUST_CHECK;
 
 /* Decide all participants that are not decided. Without participants: this is its status. */
 void job_decide_rest(struct job *job, enum status status, int16_t error);
