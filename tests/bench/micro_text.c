@@ -92,10 +92,9 @@ static void read_answer_by_jansson(struct texts *t)
 static void write_reply(struct texts *t)
 {
 	const struct reply_source source = { bytes_of("invite-commands"), 3, tenants[0] };
-	const int64_t waited_us[WAIT_COUNT] = { 0 };
 
 	buffer_clear(&t->out);
-	reply_write(&t->out, t->job, &source, waited_us);
+	reply_write(&t->out, t->job, &source);
 	CHECK(buffer_ok(&t->out));
 }
 

@@ -318,12 +318,24 @@ void oracle_invites(const struct world *w)
 	}
 }
 
+/* Nobody waited for longer than the world is old, all reasons together. */
+static void judge_waits(const struct world *w, const json_t *reply)
+{
+	json_t *waits = json_object_get(json_object_get(reply, "timing"), "waitedFor"), *one;
+	json_int_t sum = 0;
+	const char *name;
+
+	json_object_foreach(waits, name, one) sum += json_integer_value(one);
+	assert_in_range(sum, 0, w->now.us / 1000);
+}
+
 void oracle_reply(const struct world *w, const struct world_command *c)
 {
 	const json_t *participants = json_object_get(c->reply, "participants"), *one;
 	size_t i;
 
 	assert_false(c->is_gone || c->is_done || c->is_void);
+	judge_waits(w, c->reply);
 	json_array_foreach(participants, i, one)
 	{
 		unsigned n = graph_count(&w->graph, c->partition, c->tag, i);

@@ -270,6 +270,29 @@ static void what_was_waited_for_graph_to_be_well_is_in_the_reply(void **state)
 	assert_int_equal(json_integer_value(json_object_get(waited, "hold")), 0);
 }
 
+/* Between the two commands the clock reaches no new millisecond, but the illness does. */
+static void a_part_of_a_wait_is_not_longer_than_the_whole(void **state)
+{
+	struct world *w = *state;
+	const json_t *waited;
+
+	world_reopen(w, calm_policy());
+	w->now.us += 500;
+	fail_row(w, 0, ROW);
+	world_elapse(w, 300);
+	w->now.us += 700;
+	world_give(w, (struct given){ .offset = ROW, .call = "x", .who = "bob", .is_high = true });
+	w->now.us += 500;
+	world_give(w,
+	           (struct given){ .offset = ROW + 1, .call = "x", .who = "eve", .is_high = true });
+	world_elapse(w, 1000);
+	world_accept(w);
+	waited =
+	    json_object_get(json_object_get(world_find(w, 0, ROW)->reply, "timing"), "waitedFor");
+	assert_in_range(json_integer_value(json_object_get(waited, "breaker")), 450, 700);
+	assert_int_equal(json_integer_value(json_object_get(waited, "application")), 0);
+}
+
 /* Calls in doubt, after the settle time, and a breaker that has opened. */
 static void doubt_all(struct world *w)
 {
@@ -430,6 +453,7 @@ int main(void)
 		WORLD_TEST(what_waits_for_longer_than_max_hold_fails_and_the_newer_goes_on),
 		WORLD_TEST(a_command_expires_while_graph_is_ill),
 		WORLD_TEST(what_was_waited_for_graph_to_be_well_is_in_the_reply),
+		WORLD_TEST(a_part_of_a_wait_is_not_longer_than_the_whole),
 		WORLD_TEST(an_invite_probes_before_a_look),
 		WORLD_TEST(a_look_that_is_answered_shows_that_graph_is_there),
 		WORLD_TEST(doubts_end_as_unknown_when_graph_is_ill_for_too_long),

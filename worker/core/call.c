@@ -168,7 +168,7 @@ void call_enqueue(struct engine *e, struct call *call, struct job *job)
 	job->call = call;
 	job->state = JOB_QUEUED;
 	call_count_wait(e, call);
-	memcpy(job->waited_us, call->waited_us, sizeof(job->waited_us));
+	job->waited = call->waited;
 	call_note_expiry(call, job);
 }
 
@@ -202,16 +202,22 @@ struct job *call_after(const struct call *call, const struct job *job)
 
 void call_count_wait(struct engine *e, struct call *call)
 {
-	duration_t ill = breaker_ill_time(&application_of(e, call)->breaker, e->now);
-	int64_t waited_us = instant_since(e->now, call->wait_since).us;
+	uint32_t now = wait_ms(e->now.us);
+	uint32_t ill = wait_ms(breaker_ill_time(&application_of(e, call)->breaker, e->now).us);
+	uint32_t waited = now - call->wait_since;
 
 	if (call->wait == WAIT_APPLICATION) {
-		call->waited_us[WAIT_BREAKER] += ill.us - call->wait_ill.us;
-		waited_us -= ill.us - call->wait_ill.us;
+		uint32_t of_it_ill = ill - call->wait_ill;
+
+		/* They are rounded apart: a part may seem longer than the whole. */
+		if (of_it_ill > waited)
+			of_it_ill = waited;
+		call->waited.ms[WAIT_BREAKER] += of_it_ill;
+		waited -= of_it_ill;
 	}
 	if (call->wait != WAIT_NONE)
-		call->waited_us[call->wait] += waited_us;
-	call->wait_since = e->now;
+		call->waited.ms[call->wait] += waited;
+	call->wait_since = now;
 	call->wait_ill = ill;
 }
 

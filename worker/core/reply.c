@@ -88,7 +88,7 @@ static void append_duplicate_of(struct buffer *out, const struct job *job,
 		append_place(out, source, first);
 }
 
-static void append_timing(struct buffer *out, const struct job *job, const int64_t *waited_us)
+static void append_timing(struct buffer *out, const struct job *job)
 {
 	static const char *const names[WAIT_COUNT] = {
 #define WAIT(name, member, meaning) "\"" member "\":",
@@ -107,13 +107,12 @@ static void append_timing(struct buffer *out, const struct job *job, const int64
 		if (i > 0)
 			buffer_append_char(out, ',');
 		buffer_append_text(out, names[i]);
-		buffer_append_int(out, waited_us[i] / 1000);
+		buffer_append_int(out, job->waited.ms[i]);
 	}
 	buffer_append_text(out, "}}");
 }
 
-void reply_write(struct buffer *out, const struct job *job, const struct reply_source *source,
-                 const int64_t waited_us[static WAIT_COUNT])
+void reply_write(struct buffer *out, const struct job *job, const struct reply_source *source)
 {
 	static const char *const evidences[] = {
 		[EVIDENCE_NONE] = NULL,
@@ -153,6 +152,6 @@ void reply_write(struct buffer *out, const struct job *job, const struct reply_s
 	buffer_append_char(out, '}');
 	buffer_append_text(out, ",\"source\":");
 	append_place(out, source, job->entry.offset);
-	append_timing(out, job, waited_us);
+	append_timing(out, job);
 	buffer_append_char(out, '}');
 }

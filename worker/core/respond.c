@@ -45,17 +45,16 @@ static void count_reply(struct engine *e, const struct job *job)
 	metrics_observe(e->metrics, HISTOGRAM_command_time, instant_since(e->now, job->arrived));
 }
 
-/* What the job waited: the call's figures now less those of its arrival. */
-static void leave_call(struct engine *e, struct job *job, int64_t waited_us[static WAIT_COUNT])
+/* It waits no more: what it waited are the call's figures now less those of its arrival. */
+static void leave_call(struct engine *e, struct job *job)
 {
 	struct call *call = job->call;
 
-	memset(waited_us, 0, WAIT_COUNT * sizeof(*waited_us));
 	if (!call)
 		return;
 	call_count_wait(e, call);
 	for (size_t i = 0; i < WAIT_COUNT; i++)
-		waited_us[i] = call->waited_us[i] - job->waited_us[i];
+		job->waited.ms[i] = call->waited.ms[i] - job->waited.ms[i];
 	call_dequeue(call, job);
 }
 
@@ -111,7 +110,7 @@ static void write_reply(struct engine *e, struct job *job)
 		return;
 	effect->topic = reply_topic(e, job);
 	set_key(job, effect);
-	reply_write(&effect->text, job, &source, job->waited_us);
+	reply_write(&effect->text, job, &source);
 	out_of_memory_if(e, !buffer_ok(&effect->text));
 	effect->value = buffer_bytes(&effect->text);
 	for (size_t i = 0; copied && i < copied->n_headers; i++) {
@@ -236,12 +235,9 @@ static void write_failed_letter(struct engine *e, struct job *job)
 
 void respond_job(struct engine *e, struct job *job)
 {
-	int64_t waited_us[WAIT_COUNT];
-
 	CHECK(job_is_decided(job));
 	partition_activate(job);
-	leave_call(e, job, waited_us);
-	memcpy(job->waited_us, waited_us, sizeof(waited_us));
+	leave_call(e, job);
 	job->state = JOB_REPLYING;
 	count_reply(e, job);
 	trace(e, "p%d@%lld: reply %s", job->partition->number, (long long)job->entry.offset,

@@ -347,10 +347,10 @@ static void note_answer(struct answered *a)
 {
 	struct engine *e = a->e;
 	const struct batch *batch = &a->invite->batch;
-	duration_t took = instant_since(e->now, a->invite->sent);
+	uint32_t took_ms = wait_ms(e->now.us) - wait_ms(a->invite->sent.us);
 
 	metrics_add(e->metrics, class_metrics[a->outcome.class], 1);
-	metrics_observe(e->metrics, HISTOGRAM_request_time, took);
+	metrics_observe(e->metrics, HISTOGRAM_request_time, instant_since(e->now, a->invite->sent));
 	trace(e, "%s: answered %d, %s%s%s", a->call->id, a->outcome.http_status,
 	      outcome_class_text(a->outcome.class), *a->outcome.graph_code ? " " : "",
 	      a->outcome.graph_code);
@@ -359,7 +359,7 @@ static void note_answer(struct answered *a)
 		if (!begins_job(batch, i))
 			continue;
 		/* Being answered is not waiting for the call. */
-		batch->items[i].job->waited_us[WAIT_CALL] += took.us;
+		batch->items[i].job->waited.ms[WAIT_CALL] += took_ms;
 		batch->items[i].job->answered_at = e->wall;
 	}
 }

@@ -49,9 +49,9 @@ struct call {
 	wall_t next_expiry;          /* No command of it expires earlier; INT64_MAX: none does */
 	instant_t armed;             /* As the shell knows it; NEVER: cleared */
 	struct verdict *verdict;     /* Owned; NULL: it is not known to be over */
-	instant_t wait_since;
-	duration_t wait_ill; /* breaker_ill_time() at 'wait_since' */
-	int64_t waited_us[WAIT_COUNT];
+	uint32_t wait_since;         /* wait_ms() of that instant */
+	uint32_t wait_ill;           /* … and of breaker_ill_time() then */
+	struct waits waited;
 	uint64_t alarm_id;        /* In engine.alarms */
 	struct invite *invite;    /* While BUSY */
 	struct call *prev, *next; /* In the scheduler's ring */
@@ -110,7 +110,7 @@ void call_note_expiry(struct call *call, const struct job *job);
 /* Change what the call waits for, and count what it waited. */
 void call_wait_for(struct engine *e, struct call *call, enum wait wait);
 
-/* Bring 'waited_us' up to date. */
+/* Bring 'waited' up to date. */
 void call_count_wait(struct engine *e, struct call *call);
 
 #endif

@@ -110,7 +110,7 @@ struct job {
 	wall_t sent_at;     /* Of the first request; 0: none */
 	wall_t answered_at; /* Of the last answer; 0: none */
 	instant_t arrived;
-	int64_t waited_us[WAIT_COUNT]; /* The call's figures when it arrived: see call_waited() */
+	struct waits waited; /* What its call had waited when it came; of one that replies: its own */
 	struct write reply;
 	struct write dead_letter;
 	struct result results[];

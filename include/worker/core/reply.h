@@ -10,8 +10,7 @@ struct reply_source {
 	const char *tenant_id;
 };
 
-/* Append the JSON text. 'waited_us' is what the command waited, by reason. */
-void reply_write(struct buffer *out, const struct job *job, const struct reply_source *source,
-                 const int64_t waited_us[static WAIT_COUNT]);
+/* Append the JSON text of the reply to a job that waits no more. */
+void reply_write(struct buffer *out, const struct job *job, const struct reply_source *source);
 
 #endif

@@ -2,6 +2,8 @@
 #ifndef WORKER_CORE_WAIT_H
 #define WORKER_CORE_WAIT_H
 
+#include <stdint.h>
+
 /* WAIT(name, member, meaning) */
 #define WAIT_TABLE(WAIT)                                                                           \
 	WAIT(BATCH, "batch", "company for its request: batch.window")                              \
@@ -19,5 +21,17 @@ enum wait {
 	    WAIT_COUNT,
 	WAIT_NONE = WAIT_COUNT
 };
+
+/* How long was waited, by reason, as often as it was: in milliseconds, modulo 2^32 (49 days). */
+struct waits {
+	uint32_t ms[WAIT_COUNT];
+};
+
+/* The whole milliseconds of a time in microseconds. Spans are counted between two of these, so that
+ * many short ones come to as much as one long one. */
+static inline uint32_t wait_ms(int64_t us)
+{
+	return (uint32_t)(us / 1000);
+}
 
 #endif
