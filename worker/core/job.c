@@ -216,12 +216,13 @@ void job_decide(struct job *job, size_t index, enum status status, int16_t opera
 bool job_follow(struct job *job, struct job *first)
 {
 	struct extra *extra = job_extra(job);
+	struct extra *of_first = job_extra(first);
 
-	if (!extra)
+	if (!extra || !of_first)
 		return false;
 	job->state = JOB_FOLLOWING;
-	extra->next_follower = first->followers;
-	first->followers = job;
+	extra->next_follower = of_first->followers;
+	of_first->followers = job;
 	return true;
 }
 

@@ -252,10 +252,10 @@ static void follow(struct engine *e, struct job *first)
 {
 	struct job *reversed = NULL;
 
-	while (first->followers) {
-		struct job *job = first->followers;
+	while (first->extra && first->extra->followers) {
+		struct job *job = first->extra->followers;
 
-		first->followers = job->extra->next_follower;
+		first->extra->followers = job->extra->next_follower;
 		job->extra->next_follower = reversed;
 		reversed = job;
 	}

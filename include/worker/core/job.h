@@ -67,6 +67,7 @@ struct extra {
 	struct record *record;   /* Owned copy, in case it fails; NULL: not wanted, or too large */
 	const char *reply_topic; /* Borrowed from the policy; NULL: the usual one */
 	int64_t duplicate_of;    /* The offset of the command that it repeats; -1: none */
+	struct job *followers;   /* Jobs that wait for this one, linked by 'next_follower' */
 	struct job *next_follower;
 };
 
@@ -104,13 +105,12 @@ struct job {
 	uint32_t retries;             /* Those that had no effect, since a part of it was decided */
 	struct fragments *operations; /* Owned, as 'errors' */
 	struct fragments *errors;
-	struct job *followers; /* Jobs that wait for this one, linked by 'extra->next_follower' */
-	struct extra *extra;   /* Owned; NULL: nothing of it. See job_extra() */
+	struct extra *extra; /* Owned; NULL: nothing of it. See job_extra() */
 	wall_t received_at;
 	wall_t sent_at;     /* Of the first request; 0: none */
 	wall_t answered_at; /* Of the last answer; 0: none */
 	instant_t arrived;
-	struct waits waited; /* What its call had waited when it came; of one that replies: its own */
+	struct waits waited; /* Its call's when it came; of one that replies: its own */
 	struct write reply;
 	struct write dead_letter;
 	struct result results[];
