@@ -130,6 +130,15 @@ void expect_message(struct world *w, int64_t offset, const char *part)
 		fail_msg("no \"%s\" in \"%s\"", part, message);
 }
 
+int64_t waited_for(struct world *w, int64_t offset, const char *member)
+{
+	const json_t *timing = json_object_get(world_find(w, 0, offset)->reply, "timing");
+	const json_t *waited = json_object_get(json_object_get(timing, "waitedFor"), member);
+
+	assert_true(json_is_integer(waited));
+	return json_integer_value(waited);
+}
+
 void expect_no_reply(struct world *w, int64_t offset)
 {
 	assert_null(world_find(w, 0, offset)->reply);

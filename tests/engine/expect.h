@@ -25,6 +25,9 @@ void expect_message(struct world *w, int64_t offset, const char *part);
 void expect_no_reply(struct world *w, int64_t offset);
 void expect_stored(struct world *w, int64_t offset);
 
+/* Milliseconds that the command of partition 0 waited for what 'member' of its reply names. */
+int64_t waited_for(struct world *w, int64_t offset, const char *member);
+
 /* Every command has exactly one reply, all is stored, and no timer is left. */
 void expect_all_done(struct world *w);
 

@@ -255,7 +255,6 @@ static void a_command_expires_while_graph_is_ill(void **state)
 static void what_was_waited_for_graph_to_be_well_is_in_the_reply(void **state)
 {
 	struct world *w = *state;
-	const json_t *waited;
 
 	world_reopen(w, calm_policy());
 	fail_row(w, 0, ROW);
@@ -263,18 +262,15 @@ static void what_was_waited_for_graph_to_be_well_is_in_the_reply(void **state)
 	world_give(w, (struct given){ .offset = ROW, .call = "x", .who = "bob", .is_high = true });
 	world_elapse(w, 1000);
 	world_accept(w);
-	waited =
-	    json_object_get(json_object_get(world_find(w, 0, ROW)->reply, "timing"), "waitedFor");
-	assert_in_range(json_integer_value(json_object_get(waited, "breaker")), 450, 700);
-	assert_int_equal(json_integer_value(json_object_get(waited, "application")), 0);
-	assert_int_equal(json_integer_value(json_object_get(waited, "hold")), 0);
+	assert_in_range(waited_for(w, ROW, "breaker"), 450, 700);
+	assert_int_equal(waited_for(w, ROW, "application"), 0);
+	assert_int_equal(waited_for(w, ROW, "hold"), 0);
 }
 
 /* Between the two commands the clock reaches no new millisecond, but the illness does. */
 static void a_part_of_a_wait_is_not_longer_than_the_whole(void **state)
 {
 	struct world *w = *state;
-	const json_t *waited;
 
 	world_reopen(w, calm_policy());
 	w->now.us += 500;
@@ -287,10 +283,8 @@ static void a_part_of_a_wait_is_not_longer_than_the_whole(void **state)
 	           (struct given){ .offset = ROW + 1, .call = "x", .who = "eve", .is_high = true });
 	world_elapse(w, 1000);
 	world_accept(w);
-	waited =
-	    json_object_get(json_object_get(world_find(w, 0, ROW)->reply, "timing"), "waitedFor");
-	assert_in_range(json_integer_value(json_object_get(waited, "breaker")), 450, 700);
-	assert_int_equal(json_integer_value(json_object_get(waited, "application")), 0);
+	assert_in_range(waited_for(w, ROW, "breaker"), 450, 700);
+	assert_int_equal(waited_for(w, ROW, "application"), 0);
 }
 
 /* Calls in doubt, after the settle time, and a breaker that has opened. */

@@ -326,7 +326,6 @@ static void an_idle_call_is_forgotten_when_its_bucket_is_full(void **state)
 static void what_a_command_waited_for_is_in_its_reply(void **state)
 {
 	struct world *w = *state;
-	const json_t *waited;
 
 	world_reopen(w, slow_call_policy());
 	w->policy.batch_window = duration_ms(20);
@@ -338,13 +337,11 @@ static void what_a_command_waited_for_is_in_its_reply(void **state)
 	world_elapse(w, 70);
 	world_elapse(w, 40);
 	world_accept(w);
-	waited =
-	    json_object_get(json_object_get(world_find(w, 0, 1)->reply, "timing"), "waitedFor");
-	assert_int_equal(json_integer_value(json_object_get(waited, "call")), 20);
-	assert_int_equal(json_integer_value(json_object_get(waited, "callRate")), 70);
-	assert_int_equal(json_integer_value(json_object_get(waited, "batch")), 0);
-	assert_int_equal(json_integer_value(json_object_get(waited, "hold")), 0);
-	assert_int_equal(json_integer_value(json_object_get(waited, "application")), 0);
+	assert_int_equal(waited_for(w, 1, "call"), 20);
+	assert_int_equal(waited_for(w, 1, "callRate"), 70);
+	assert_int_equal(waited_for(w, 1, "batch"), 0);
+	assert_int_equal(waited_for(w, 1, "hold"), 0);
+	assert_int_equal(waited_for(w, 1, "application"), 0);
 }
 
 int main(void)

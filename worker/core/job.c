@@ -75,8 +75,10 @@ static struct copied *copied_of(struct job *job)
 {
 	struct extra *extra = job_extra(job);
 
-	if (!extra || extra->copied)
-		return extra ? extra->copied : NULL;
+	if (!extra)
+		return NULL;
+	if (extra->copied)
+		return extra->copied;
 	extra->copied = calloc(1, sizeof(*extra->copied));
 	if (extra->copied)
 		buffer_init(&extra->copied->values,

@@ -51,15 +51,15 @@ struct call {
 	struct verdict *verdict;     /* Owned; NULL: it is not known to be over */
 	uint32_t wait_since;         /* wait_ms() of that instant */
 	uint32_t wait_ill;           /* … and of breaker_ill_time() then */
-	struct waits waited;
-	uint64_t alarm_id;        /* In engine.alarms */
-	struct invite *invite;    /* While BUSY */
-	struct call *prev, *next; /* In the scheduler's ring */
-	struct doubt *doubt;      /* Owned; NULL: there never were 'doubts' */
-	instant_t held_at;        /* When it was last told to wait */
-	bool is_established : 1;  /* Graph has accepted a request for it */
-	bool is_single : 1;       /* Takes one participant a request: not a group call */
-	bool split_failed : 1;    /* One of 'split_left' was refused alone too */
+	struct waits waited;         /* Up to 'wait_since' */
+	uint64_t alarm_id;           /* In engine.alarms */
+	struct invite *invite;       /* While BUSY */
+	struct call *prev, *next;    /* In the scheduler's ring */
+	struct doubt *doubt;         /* Owned; NULL: there never were 'doubts' */
+	instant_t held_at;           /* When it was last told to wait */
+	bool is_established : 1;     /* Graph has accepted a request for it */
+	bool is_single : 1;          /* Takes one participant a request: not a group call */
+	bool split_failed : 1;       /* One of 'split_left' was refused alone too */
 	uint8_t split_left; /* Participants of a refused batch that were not answered alone yet */
 	uint32_t tenant;    /* Index in policy.tenants; directly before 'id': both are the key */
 	char id[];

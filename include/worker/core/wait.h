@@ -22,7 +22,7 @@ enum wait {
 	WAIT_NONE = WAIT_COUNT
 };
 
-/* How long was waited, by reason, as often as it was: in milliseconds, modulo 2^32 (49 days). */
+/* What was waited in all, by reason: milliseconds, modulo 2^32 (49 days). */
 struct waits {
 	uint32_t ms[WAIT_COUNT];
 };
