@@ -312,6 +312,7 @@ static bool ask_again(struct engine *e, struct call *call, const struct answer *
 
 	outcome_judge(answer, e->policy->graph_url, bytes_of(call->id), e->wall, &e->operation,
 	              &outcome);
+	out_of_memory_if(e, !buffer_ok(&e->operation));
 	if (outcome.class != OUTCOME_THROTTLED && outcome.class != OUTCOME_NOT_SENT &&
 	    outcome.class != OUTCOME_UNAUTHORIZED && !is_no_answer(answer))
 		return false;

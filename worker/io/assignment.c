@@ -57,7 +57,7 @@ struct partition {
 };
 
 /* How the group knows this member, as librdkafka writes it. */
-struct identity {
+struct membership {
 	void *data; /* Owned, by rd_kafka_mem_free(); NULL: none */
 	size_t size;
 };
@@ -67,7 +67,7 @@ struct rebalance {
 	bool is_assign;
 	bool lost;
 	rd_kafka_topic_partition_list_t *partitions; /* Owned */
-	struct identity identity;
+	struct membership membership;
 	struct rebalance *prev, *next;
 };
 
@@ -83,7 +83,7 @@ struct assignment {
 
 	struct rebalance *rebalances;              /* Owned: in the order in which they were told */
 	rd_kafka_topic_partition_list_t *wanted;   /* Owned: to be looked up, or NULL */
-	struct identity identity;                  /* At that assignment */
+	struct membership membership;              /* At that assignment */
 	rd_kafka_consumer_group_metadata_t *group; /* Owned: of what is owned; NULL: stale */
 	struct lookup *lookup;                     /* Owned; perhaps cancelled */
 
@@ -114,29 +114,30 @@ static struct partition *find_partition(const struct assignment *a, int32_t id)
 	return NULL;
 }
 
-static void close_identity(struct identity *identity)
+static void close_membership(struct membership *membership)
 {
-	if (identity->data)
-		rd_kafka_mem_free(NULL, identity->data);
-	*identity = (struct identity){ 0 };
+	if (membership->data)
+		rd_kafka_mem_free(NULL, membership->data);
+	*membership = (struct membership){ 0 };
 }
 
-/* 'ret' is zero when there is no identity. */
-static void write_identity(const rd_kafka_consumer_group_metadata_t *group, struct identity *ret)
+/* 'ret' is zero when there is no membership. */
+static void write_membership(const rd_kafka_consumer_group_metadata_t *group,
+                             struct membership *ret)
 {
 	rd_kafka_error_t *error;
 
-	*ret = (struct identity){ 0 };
+	*ret = (struct membership){ 0 };
 	if (!group)
 		return;
 	error = rd_kafka_consumer_group_metadata_write(group, &ret->data, &ret->size);
 	if (error) {
 		rd_kafka_error_destroy(error);
-		*ret = (struct identity){ 0 };
+		*ret = (struct membership){ 0 };
 	}
 }
 
-static bool same_identity(const struct identity *a, const struct identity *b)
+static bool same_membership(const struct membership *a, const struct membership *b)
 {
 	return a->data && b->data && a->size == b->size && memcmp(a->data, b->data, a->size) == 0;
 }
@@ -163,15 +164,15 @@ static bool has_member_id(rd_kafka_t *rk)
 static void take_group(struct assignment *a)
 {
 	rd_kafka_t *rk = kafka_client_handle(a->client);
-	struct identity identity;
+	struct membership membership;
 
 	drop_group(a);
 	a->group = rd_kafka_consumer_group_metadata(rk);
-	write_identity(a->group, &identity);
-	if (!same_identity(&identity, &a->identity) || !has_member_id(rk) ||
+	write_membership(a->group, &membership);
+	if (!same_membership(&membership, &a->membership) || !has_member_id(rk) ||
 	    rd_kafka_assignment_lost(rk))
 		drop_group(a);
-	close_identity(&identity);
+	close_membership(&membership);
 }
 
 static void hold_partitions(struct assignment *a, const struct lookup_result *result)
@@ -280,7 +281,7 @@ static void cancel_lookup(struct assignment *a)
 		lookup_cancel(a->lookup);
 }
 
-/* The group's identity stays until the release: what is under way may still be committed. */
+/* The group's membership stays until the release: what is under way may still be committed. */
 static void take_back(struct assignment *a, bool lost)
 {
 	set_state(a, ASSIGNMENT_REVOKING);
@@ -295,9 +296,9 @@ static void handle_assign(struct assignment *a, struct rebalance *r)
 {
 	want(a, r->partitions);
 	r->partitions = NULL;
-	close_identity(&a->identity);
-	a->identity = r->identity;
-	r->identity = (struct identity){ 0 };
+	close_membership(&a->membership);
+	a->membership = r->membership;
+	r->membership = (struct membership){ 0 };
 	if (a->state == ASSIGNMENT_LOOKING_UP) {
 		cancel_lookup(a);
 		set_state(a, ASSIGNMENT_IDLE);
@@ -326,7 +327,7 @@ static void free_rebalance(struct rebalance *r)
 {
 	if (r->partitions)
 		rd_kafka_topic_partition_list_destroy(r->partitions);
-	close_identity(&r->identity);
+	close_membership(&r->membership);
 	free(r);
 }
 
@@ -364,7 +365,7 @@ void assignment_note(struct assignment *a, rd_kafka_resp_err_t what,
 
 	CHECK(r);
 	group = rd_kafka_consumer_group_metadata(rk);
-	write_identity(group, &r->identity);
+	write_membership(group, &r->membership);
 	if (group)
 		rd_kafka_consumer_group_metadata_destroy(group);
 	r->is_assign = what == RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS;
@@ -542,7 +543,7 @@ static void finish_close(struct assignment *a)
 
 	forget_rebalances(a);
 	want(a, NULL);
-	close_identity(&a->identity);
+	close_membership(&a->membership);
 	drop_group(a);
 	free(a->ids);
 	free(a->partitions);
