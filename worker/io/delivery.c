@@ -17,6 +17,7 @@ struct delivery {
 	void (*settled)(void *owner);
 	void *settled_owner;
 	bool settles_lost;
+	bool is_settling; /* From the settling to the release, or to the end */
 	void (*closed)(void *owner);
 	void *closed_owner;
 };
@@ -196,12 +197,15 @@ void delivery_touch(struct delivery *d, int32_t partition)
 	committer_touch(d->committer, partition);
 }
 
+/* What came too late for the last transaction of an assignment is left to the next owner, who finds
+ * out what became of the command: written in a later transaction, no map would say that it has its
+ * reply. */
 void delivery_write(struct delivery *d, const struct publisher_write *write)
 {
-	if (d->transaction)
-		transaction_write(d->transaction, write);
-	else
+	if (!d->transaction)
 		publisher_write(d->publisher, write);
+	else if (!d->is_settling)
+		transaction_write(d->transaction, write);
 }
 
 void delivery_pause(struct delivery *d, int32_t partition)
@@ -241,6 +245,7 @@ void delivery_settle(struct delivery *d, bool lost, void (*done)(void *owner), v
 	d->settled = done;
 	d->settled_owner = owner;
 	d->settles_lost = lost;
+	d->is_settling = true;
 	if (d->transaction)
 		transaction_reset(d->transaction, on_transaction_ended, d);
 	else
@@ -254,6 +259,7 @@ void delivery_forget(struct delivery *d, int32_t partition)
 
 void delivery_release(struct delivery *d)
 {
+	d->is_settling = false;
 	consumer_release(d->consumer);
 }
 

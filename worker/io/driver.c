@@ -196,11 +196,12 @@ static void on_polled(void *owner, uint64_t look_id, const struct answer *answer
 	polls_answered(d->polls, look_id, answer);
 }
 
+/* Graph is closed behind the Kafka side, which knows nothing of a lease any more then. */
 static bool on_may_send(void *owner)
 {
 	struct driver *d = owner;
 
-	return delivery_may_send(d->delivery);
+	return d->state < DRIVER_FAILING && delivery_may_send(d->delivery);
 }
 
 static bool on_map(void *owner, int32_t partition, enum committer_view view, int64_t *ret_offset,

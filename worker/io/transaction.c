@@ -83,14 +83,14 @@ static void put_back(struct transaction *t)
 		t->callbacks.unstaged(t->callbacks.owner);
 }
 
-/* Tell what became of a write, and free it. */
+/* Tell what became of a write, and free it. During a reset too: what is stored now must be in the
+ * maps that are committed from here on. */
 static void report(struct transaction *t, struct kafka_write *w, const char *error)
 {
 	uint64_t id = w->id;
 
 	kafka_write_free(w);
-	if (!t->reset_done)
-		t->callbacks.written(t->callbacks.owner, id, error);
+	t->callbacks.written(t->callbacks.owner, id, error);
 }
 
 static void report_stored(struct transaction *t)

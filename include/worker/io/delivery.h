@@ -55,7 +55,8 @@ void delivery_resume(struct delivery *d, int32_t partition);
 void delivery_accept(struct delivery *d);
 
 /* End the open transaction, commit what changed, then call 'done' once, later. With 'lost', nothing
- * is committed any more: only what is open is ended. */
+ * is committed any more: only what is open is ended. Of exactly-once delivery, what is written from
+ * here on to the release, or to the end, is dropped: `written` does not fire for it. */
 void delivery_settle(struct delivery *d, bool lost, void (*done)(void *owner), void *owner);
 
 /* Forget a partition; when all that was revoked is forgotten, give it back. */

@@ -58,8 +58,10 @@ void transaction_write(struct transaction *t, const struct publisher_write *writ
 size_t transaction_pending(const struct transaction *t);
 
 /* The assignment is over or the lane is broken: abort what is open, forget all writes without a
- * result; nothing is told of them any more. 'done' fires once, later, when nothing is open any
- * more and nothing that was open can still be committed: what the group has is definite then. */
+ * result; nothing is told of them any more. What is being committed at this moment is still told
+ * of, as any other. 'done' fires once, later, when nothing is open any more and nothing that was
+ * open can still be committed: what the group has is definite then. Nothing may be written until
+ * the next assignment: nobody would count it. */
 void transaction_reset(struct transaction *t, void (*done)(void *owner), void *owner);
 
 /* Write what waits within 'deadline', release everything, call 'closed'. To be called before
