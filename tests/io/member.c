@@ -58,7 +58,6 @@ static void on_revoked(void *owner, const int32_t *partitions, size_t n, bool lo
 	(void)partitions;
 	assert_int_equal(n, m->n_partitions);
 	m->n_revoked++;
-	m->n_partitions = 0;
 	m->lost = lost;
 	m->next[0] = -1;
 	if (!m->holds_revokes)

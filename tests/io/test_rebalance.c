@@ -237,6 +237,26 @@ static void nothing_is_offered_by_a_new_client_before_the_old_assignment_is_rele
 	renew_and_read_again(*state, NULL, true);
 }
 
+static void what_is_lost_while_it_is_given_back_is_told_again_as_lost(void **state)
+{
+	struct world *w = *state;
+	struct member *m = member_new(w, NULL), *other;
+
+	m->holds_revokes = true;
+	member_wait_assigned(m, 1);
+	other = member_new(w, NULL);
+	m->wanted = 1;
+	loop_until(&w->loop, member_is_revoked, m);
+	assert_false(m->lost);
+	consumer_renew(m->consumer);
+	m->wanted = 2;
+	loop_until(&w->loop, member_is_revoked, m);
+	assert_true(m->lost);
+	consumer_release(m->consumer);
+	member_close(other, CLUSTER_PATIENCE_MS);
+	member_close(m, CLUSTER_PATIENCE_MS);
+}
+
 static void a_consumer_closes_in_the_middle_of_a_renewal(void **state)
 {
 	struct world *w = *state;
@@ -278,6 +298,7 @@ int main(void)
 		TEST(a_consumer_closes_in_the_middle_of_joining),
 		TEST(a_renewed_dynamic_member_is_offered_what_was_committed),
 		TEST(nothing_is_offered_by_a_new_client_before_the_old_assignment_is_released),
+		TEST(what_is_lost_while_it_is_given_back_is_told_again_as_lost),
 		TEST(a_consumer_closes_in_the_middle_of_a_renewal),
 		TEST(a_consumer_closes_before_a_renewal_has_begun),
 	};

@@ -290,6 +290,15 @@ static void take_back(struct assignment *a, bool lost)
 	a->callbacks.revoked(a->callbacks.owner, a->ids, a->n_partitions, lost);
 }
 
+/* What is being given back belongs to others already: nobody need wait for it any more. */
+static void lose(struct assignment *a)
+{
+	if (a->lost)
+		return;
+	a->lost = true;
+	a->callbacks.revoked(a->callbacks.owner, a->ids, a->n_partitions, true);
+}
+
 /* Whatever was held before is not ours any more when a new assignment comes without a revocation.
  */
 static void handle_assign(struct assignment *a, struct rebalance *r)
@@ -305,7 +314,7 @@ static void handle_assign(struct assignment *a, struct rebalance *r)
 	} else if (a->state == ASSIGNMENT_OFFERED || a->state == ASSIGNMENT_OWNING) {
 		take_back(a, true);
 	} else if (a->state == ASSIGNMENT_REVOKING) {
-		a->lost = true;
+		lose(a);
 	}
 	advance(a);
 }
@@ -321,6 +330,8 @@ static void handle_revoke(struct assignment *a, bool lost)
 		assign(a, NULL);
 	else if (a->state == ASSIGNMENT_OFFERED || a->state == ASSIGNMENT_OWNING)
 		take_back(a, lost);
+	else if (a->state == ASSIGNMENT_REVOKING && lost)
+		lose(a);
 }
 
 static void free_rebalance(struct rebalance *r)
@@ -436,13 +447,15 @@ void assignment_detach(struct assignment *a)
 	forget_rebalances(a);
 	want(a, NULL);
 	a->is_orphan = true;
-	a->lost = true;
 	if (a->state == ASSIGNMENT_LOOKING_UP) {
 		cancel_lookup(a);
 		set_state(a, ASSIGNMENT_IDLE);
 	}
 	if (a->state == ASSIGNMENT_OFFERED || a->state == ASSIGNMENT_OWNING)
 		take_back(a, true);
+	else if (a->state == ASSIGNMENT_REVOKING)
+		lose(a);
+	a->lost = true;
 	a->client = NULL;
 }
 

@@ -62,7 +62,8 @@ struct consumer_callbacks {
 	                 int32_t partitions_of_topic);
 	/* These are to be given back: call consumer_release() when done with them, here or later.
 	 * No more records come. 'lost': they already belong to others. May follow an `assigned`
-	 * that was not accepted yet, which then no longer stands. */
+	 * that was not accepted yet, which then no longer stands. Fires again, with 'lost', when
+	 * they are lost before they were given back. */
 	void (*revoked)(void *owner, const int32_t *partitions, size_t n, bool lost);
 	/* An answer to consumer_commit() with the same 'opaque'. 'error' is NULL on success. */
 	void (*committed)(void *owner, uint64_t opaque, const char *error);
