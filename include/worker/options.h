@@ -11,7 +11,7 @@
 	SECTION(topics, "Kafka topics. They must exist, or the broker must create them.")          \
 	SECTION(delivery, "What is promised when a worker dies at the wrong moment.")              \
 	SECTION(exactly_once,                                                                      \
-	        "How exactly-once delivery is kept; at-least-once uses commit_deadline alone.")    \
+	        "How exactly-once delivery is kept; at-least-once uses on_bad_map alone.")         \
 	SECTION(evidence, "Where traces of an invite of unknown outcome are looked for.")          \
 	SECTION(outcomes, "How invites end, asked of Graph; see also topics.notifications.")       \
 	SECTION(consumer, "Membership in the consumer group.")                                     \
@@ -47,7 +47,7 @@
 	       "Stable name of this slot's transactions; empty: GROUP-INSTANCE_ID.")               \
 	OPTION(exactly_once, lease, DURATION, OPTIONAL, "7s", "500ms", "10m",                      \
 	       "How long a commit allows to send; less than consumer.session_timeout.")            \
-	OPTION(exactly_once, commit_deadline, DURATION, OPTIONAL, "3s", "100ms", "9s",             \
+	OPTION(exactly_once, commit_deadline, DURATION, OPTIONAL, "3s", "100ms", "7s",             \
 	       "A commit without an answer for so long makes the worker join anew.")               \
 	OPTION(exactly_once, transaction_timeout, DURATION, OPTIONAL, "5s", "1s", "15m",           \
 	       "After so long the broker aborts the transaction of a dead worker.")                \

@@ -333,6 +333,14 @@ def test_refuses_a_property_that_the_worker_sets_itself(file):
     assert line.startswith("4:9: kafka.acks: cannot be set: ")
 
 
+def test_refuses_a_poll_interval_that_is_shorter_than_the_session(file):
+    text = LOGIN % file.secret + "kafka:\n  bootstrap.servers: a:1\n  max.poll.interval.ms: 9999\n"
+    (line,) = file.problems(file.check(text))
+    assert line == (
+        "4:25: kafka.max.poll.interval.ms: is shorter than consumer.session_timeout, 10000 ms"
+    )
+
+
 @pytest.mark.parametrize("name, value", [("no.such.thing", "1"), ("socket.timeout.ms", "soon")])
 def test_asks_librdkafka_about_each_property(file, name, value):
     text = LOGIN % file.secret + f"kafka:\n  bootstrap.servers: a:1\n  {name}: {value}\n"

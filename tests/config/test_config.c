@@ -264,6 +264,18 @@ static void passes_properties_of_kafka_through_verbatim(void **state)
 	assert_string_equal(f->config->kafka.list[2].value, "3000");
 }
 
+static void the_environment_sets_properties_of_kafka_with_dots_and_the_one_without(void **state)
+{
+	struct fixture *f = *state;
+	char *const variables[] = { (char[]){ "INVITE_WORKER_KAFKA_LOG_LEVEL=3" },
+		                    (char[]){ "INVITE_WORKER_KAFKA_LINGER_MS=7" }, NULL };
+
+	assert_int_equal(load(f, REQUIRED, variables), 0);
+	assert_int_equal(f->config->kafka.count, 3);
+	assert_string_equal(f->config->kafka.list[1].name, "log_level");
+	assert_string_equal(f->config->kafka.list[2].name, "linger.ms");
+}
+
 static void write_text(const char *path, const char *text)
 {
 	FILE *file = fopen(path, "we");
@@ -370,6 +382,7 @@ int main(void)
 		TEST(needs_a_slot_for_exactly_once_delivery),
 		TEST(empties_a_list_by_an_empty_variable),
 		TEST(passes_properties_of_kafka_through_verbatim),
+		TEST(the_environment_sets_properties_of_kafka_with_dots_and_the_one_without),
 		TEST(remembers_the_file_that_a_secret_can_be_read_from_again),
 		TEST(a_secret_from_a_pipe_is_read_once_only),
 		TEST(gives_nothing_when_there_is_a_mistake),

@@ -34,7 +34,10 @@ def send(rig, *commands):
     rig.commands.flush(30)
 
 
-@pytest.mark.parametrize("point", ["reply_after_flush", "reply_after_offsets", "reply_after_commit"])
+POINTS = ["reply_after_flush", "reply_after_offsets", "reply_after_commit"]
+
+
+@pytest.mark.parametrize("point", POINTS)
 def test_what_is_committed_after_the_time_is_over_is_told_once(point, tmp_path, broker):
     hits = tmp_path / "hits"
     hits.mkdir()

@@ -116,6 +116,27 @@ static void properties_of_the_other_role_are_left_out(void **state)
 	rd_kafka_conf_destroy(producer);
 }
 
+static void a_producer_of_transactions_takes_its_socket_timeout_from_theirs(void **state)
+{
+	static const struct kafka_property user[] = { { KAFKA_SOCKET_TIMEOUT, "60000" } };
+	static const struct kafka_property ours[] = { { "transactional.id", "id" },
+		                                      { "transaction.timeout.ms", "5000" } };
+	const struct kafka_conf_options options = { .role = KAFKA_PRODUCER,
+		                                    .user = { user, 1 },
+		                                    .ours = { ours, 2 },
+		                                    .left_out = KAFKA_SOCKET_TIMEOUT };
+	struct err err;
+	rd_kafka_conf_t *conf = kafka_conf_new(&options, &err);
+	rd_kafka_t *rk;
+	char why[200];
+	(void)state;
+
+	assert_non_null(conf);
+	rk = rd_kafka_new(RD_KAFKA_PRODUCER, conf, why, sizeof(why));
+	assert_non_null(rk);
+	rd_kafka_destroy(rk);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -125,6 +146,7 @@ int main(void)
 		cmocka_unit_test(a_secret_never_stands_in_a_message),
 		cmocka_unit_test(the_users_value_wins_over_a_default_and_ours_over_the_users),
 		cmocka_unit_test(properties_of_the_other_role_are_left_out),
+		cmocka_unit_test(a_producer_of_transactions_takes_its_socket_timeout_from_theirs),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

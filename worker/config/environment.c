@@ -107,8 +107,8 @@ static bool read_variable(struct loader *l, const char *lower, const char *value
 	return false;
 }
 
-/* SASL_PASSWORD_FILE means sasl.password_file: no property of librdkafka that can be set has an
- * underscore. */
+/* SASL_PASSWORD_FILE means sasl.password_file: of the properties of librdkafka that can be set only
+ * log_level has an underscore. */
 static void read_kafka(struct loader *l, const char *lower, const char *value,
                        const struct place *place)
 {
@@ -117,7 +117,7 @@ static void read_kafka(struct loader *l, const char *lower, const char *value,
 
 	snprintf(name, sizeof(name), "%s", lower);
 	given_split(name, &length);
-	for (size_t i = 0; i < length; i++) {
+	for (size_t i = 0; i < length && strcmp(name, "log_level") != 0; i++) {
 		if (name[i] == '_')
 			name[i] = '.';
 	}

@@ -1,8 +1,10 @@
 /* Properties that are passed through to librdkafka. */
 #include "worker/config/loader.h"
 #include "worker/config/names.h"
+#include "worker/io/kafka.h"
 #include "worker/io/secret.h"
 
+#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -79,6 +81,19 @@ void loader_add_kafka(struct loader *l, const char *name, const char *value,
 	secret_wipe(given.text);
 }
 
+/* True unless librdkafka would make no consumer of it. */
+static bool check_poll_interval(struct loader *l, const struct given_property *p, const char *path,
+                                const char *value)
+{
+	int64_t session_ms = duration_to_ms(l->config->consumer.session_timeout);
+
+	if (strcmp(p->name, KAFKA_POLL_INTERVAL) != 0 || strtoll(value, NULL, 0) >= session_ms)
+		return true;
+	problems_add(l->problems, SEVERITY_MISTAKE, &p->given.place, path,
+	             "is shorter than consumer.session_timeout, %" PRId64 " ms", session_ms);
+	return false;
+}
+
 /* True when librdkafka takes the property and the worker leaves it to the user. */
 static bool check_property(struct loader *l, const struct given_property *p, const char *path,
                            const char *value)
@@ -92,7 +107,7 @@ static bool check_property(struct loader *l, const struct given_property *p, con
 		return false;
 	}
 	if (kafka_property_check(p->name, value, &err) == 0)
-		return true;
+		return check_poll_interval(l, p, path, value);
 	if (is_secret(p->name) || p->given.source != GIVEN_LITERAL)
 		problems_add(l->problems, SEVERITY_MISTAKE, place, path,
 		             "librdkafka does not take this value or property");

@@ -11,7 +11,8 @@
  * here waits for the answer, so that an answer in time is the answer to the only copy. */
 #define RETRY_MS "10000"
 
-#define HEARTBEAT_MS 3000 /* librdkafka's own, unless the session is short */
+#define HEARTBEAT_MS 3000   /* librdkafka's own, unless the session is short */
+#define PATIENCE_MS  300000 /* librdkafka's own, unless the session is long */
 
 /* Newer versions double the pause between retries up to a limit of its own (2.3), and can look
  * again soon whether there is room for more records (2.2). */
@@ -24,7 +25,7 @@ void consumer_client_tune(rd_kafka_conf_t *conf)
 struct kafka_client *consumer_client_new(uv_loop_t *loop, const struct consumer_client *options,
                                          const struct log *log, struct err *err)
 {
-	char session[24], heartbeat[24];
+	char session[24], heartbeat[24], patience[24];
 	int64_t session_ms = duration_to_ms(options->session_timeout);
 	const struct kafka_property defaults[] = {
 		/* These bound the memory of a backlog. */
@@ -35,6 +36,8 @@ struct kafka_client *consumer_client_new(uv_loop_t *loop, const struct consumer_
 		{ "fetch.wait.max.ms", "50" },
 		/* One lost heartbeat must not cost the session. */
 		{ "heartbeat.interval.ms", heartbeat },
+		/* librdkafka makes no consumer whose session is longer. */
+		{ KAFKA_POLL_INTERVAL, patience },
 	};
 	struct kafka_property ours[] = {
 		{ "enable.auto.commit", "false" },
@@ -63,6 +66,8 @@ struct kafka_client *consumer_client_new(uv_loop_t *loop, const struct consumer_
 	snprintf(session, sizeof(session), "%" PRId64, session_ms);
 	snprintf(heartbeat, sizeof(heartbeat), "%" PRId64,
 	         session_ms / 3 < HEARTBEAT_MS ? session_ms / 3 : HEARTBEAT_MS);
+	snprintf(patience, sizeof(patience), "%" PRId64,
+	         session_ms > PATIENCE_MS ? session_ms : PATIENCE_MS);
 	return kafka_client_new(loop, &client, log, err);
 }
 

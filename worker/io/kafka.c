@@ -207,20 +207,22 @@ static int set_all(rd_kafka_conf_t *conf, const struct kafka_properties *propert
 	return 0;
 }
 
-static int set_user(rd_kafka_conf_t *conf, const struct kafka_properties *user,
-                    enum kafka_role role, struct err *err)
+static int set_user(rd_kafka_conf_t *conf, const struct kafka_conf_options *options,
+                    struct err *err)
 {
 	char *table = property_table();
 	int result = 0;
 
 	if (!table)
 		return err_set(err, "out of memory");
-	for (size_t i = 0; i < user->count && result == 0; i++) {
-		const char *name = user->list[i].name;
+	for (size_t i = 0; i < options->user.count && result == 0; i++) {
+		const char *name = options->user.list[i].name;
 		const char *why;
 
-		if (!kafka_property_is_ours(name, &why) && !is_for_other_role(table, name, role))
-			result = set_property(conf, &user->list[i], err);
+		if (!kafka_property_is_ours(name, &why) &&
+		    !is_for_other_role(table, name, options->role) &&
+		    !(options->left_out && strcmp(name, options->left_out) == 0))
+			result = set_property(conf, &options->user.list[i], err);
 	}
 	free(table);
 	return result;
@@ -230,8 +232,7 @@ rd_kafka_conf_t *kafka_conf_new(const struct kafka_conf_options *options, struct
 {
 	rd_kafka_conf_t *conf = rd_kafka_conf_new();
 
-	if (set_all(conf, &options->defaults, err) == 0 &&
-	    set_user(conf, &options->user, options->role, err) == 0 &&
+	if (set_all(conf, &options->defaults, err) == 0 && set_user(conf, options, err) == 0 &&
 	    set_all(conf, &options->ours, err) == 0)
 		return conf;
 	rd_kafka_conf_destroy(conf);

@@ -43,7 +43,16 @@ struct kafka_conf_options {
 	/* Those of the other role, and those that are ours, are left out. */
 	struct kafka_properties user;
 	struct kafka_properties ours;
+	/* Of the user's, one that is left out too; NULL: none */
+	const char *left_out;
 };
+
+/* Not less than the session. */
+#define KAFKA_POLL_INTERVAL "max.poll.interval.ms"
+
+/* librdkafka derives it from transaction.timeout.ms, and makes no producer of transactions when a
+ * longer one is set. */
+#define KAFKA_SOCKET_TIMEOUT "socket.timeout.ms"
 
 /* The caller owns the result. NULL on failure. */
 rd_kafka_conf_t *kafka_conf_new(const struct kafka_conf_options *options,
