@@ -279,13 +279,14 @@ static void on_assigned(void *owner, const struct consumer_offer *offers, size_t
 			                          .offset = offers[i].offset,
 			                          .map = offers[i].metadata };
 	log_info(d->log, "driver.assigned", "partitions=%zu of=%" PRId32, n, partitions_of_topic);
+	/* First, so that what the engine does not want to read of them can be paused. */
+	delivery_accept(d->delivery);
 	feed(d, &(struct event){ .type = EVENT_ASSIGN,
 	                         .assign = { .offers = copies,
 	                                     .n = n,
 	                                     .owned = (uint32_t)d->owned.count,
 	                                     .total = (uint32_t)partitions_of_topic } });
 	free(copies);
-	delivery_accept(d->delivery);
 }
 
 /* Drop what the group has taken. */
