@@ -23,6 +23,8 @@ int tool_client_open(struct tool_client *c, const struct kafka_properties *kafka
 		{ "auto.offset.reset", "earliest" },
 		{ "isolation.level", "read_committed" },
 		{ "log_level", "0" },
+		/* It polls for no group. The user's may be less than librdkafka's session. */
+		{ KAFKA_POLL_INTERVAL, "300000" },
 	};
 	const struct kafka_conf_options options = {
 		.role = KAFKA_CONSUMER,
