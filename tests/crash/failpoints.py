@@ -15,6 +15,14 @@ def table():
     return [(name, int(step)) for name, step, _ in ROW.findall(HEADER.read_text())]
 
 
+def plan(directory, name, action, nth=1):
+    """The environment of a worker that does this at the nth hit; hits are counted there."""
+    return {
+        "INVITE_WORKER_FAILPOINTS_DIR": str(directory),
+        "INVITE_WORKER_FAILPOINTS": f"{name}:{action}:{nth}",
+    }
+
+
 def used():
     """The names that stand in the sources, with the files in which they do."""
     found = {}

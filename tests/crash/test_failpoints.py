@@ -44,10 +44,7 @@ class World:
         nth = 1 if name.startswith((*EARLY, "takeover", "bad")) else 5
         self.hits = self.directory / f"{action}-{name}"
         self.hits.mkdir()
-        self.victim.env = {
-            "INVITE_WORKER_FAILPOINTS_DIR": str(self.hits),
-            "INVITE_WORKER_FAILPOINTS": f"{name}:{action}:{nth}",
-        }
+        self.victim.env = failpoints.plan(self.hits, name, action, nth)
         self.victim.kill()
         self.load.start()
         self.reach(name, nth)

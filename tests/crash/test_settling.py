@@ -3,6 +3,7 @@ once, and what came too late for it is told by the next one."""
 
 import signal
 
+import failpoints
 import pytest
 from conftest import assert_sound
 from process import wait_until
@@ -16,16 +17,6 @@ HELD_MS = 1500
 def command(number, call):
     user = {"identity": {"user": {"id": f"settling-user-{number:08}"}}}
     return {"commandId": f"id-{number}", "callId": call, "participants": [user]}
-
-
-def start_held(rig, member, directory, point):
-    """Its first transaction takes long at this point."""
-    member.env = {
-        "INVITE_WORKER_FAILPOINTS_DIR": str(directory),
-        "INVITE_WORKER_FAILPOINTS": f"{point}:delay={HELD_MS}:1",
-    }
-    member.start()
-    rig.wait_ready(member)
 
 
 def send(rig, *commands):
@@ -44,7 +35,8 @@ def test_what_is_committed_after_the_time_is_over_is_told_once(point, tmp_path, 
     config = merged(EXACTLY_ONCE, DRAIN)
     with Rig(tmp_path, 1, 1, config, broker=broker, tag=f"settling-{point}") as rig:
         (member,) = rig.members
-        start_held(rig, member, hits, point)
+        member.env = failpoints.plan(hits, point, f"delay={HELD_MS}")
+        rig.start()
         rig.simulator.set(latency_ms=1000, jitter_ms=0)
         send(rig, command(1, "call-slow"))
         rig.simulator.wait(lambda state: state["in_flight"] == 1)

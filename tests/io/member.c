@@ -41,6 +41,7 @@ static void on_assigned(void *owner, const struct consumer_offer *offers, size_t
 	struct member *m = owner;
 
 	m->n_assigned++;
+	m->is_revoked = false;
 	m->n_partitions = n;
 	m->offered = n > 0 ? offers[0].offset : -1;
 	if (n > 0)
@@ -57,6 +58,8 @@ static void on_revoked(void *owner, const int32_t *partitions, size_t n, bool lo
 
 	(void)partitions;
 	assert_int_equal(n, m->n_partitions);
+	assert_true(!m->is_revoked || (lost && !m->lost));
+	m->is_revoked = true;
 	m->n_revoked++;
 	m->lost = lost;
 	m->next[0] = -1;

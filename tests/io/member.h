@@ -31,6 +31,7 @@ struct member {
 	int64_t offered;   /* The committed offset of the last offer */
 	char metadata[64]; /* And its metadata */
 	size_t n_revoked;
+	bool is_revoked; /* Since the last assignment; a second time only as lost */
 	bool lost;
 	int64_t next[PARTITIONS_MAX]; /* The offset after the last record; -1: none yet */
 	int64_t first[PARTITIONS_MAX];

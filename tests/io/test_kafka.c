@@ -1,5 +1,6 @@
 /* Which properties are the user's, and what a configuration is made of. */
 #include "worker/io/kafka.h"
+#include "worker/io/tool_client.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -123,8 +124,7 @@ static void a_producer_of_transactions_takes_its_socket_timeout_from_theirs(void
 		                                      { "transaction.timeout.ms", "5000" } };
 	const struct kafka_conf_options options = { .role = KAFKA_PRODUCER,
 		                                    .user = { user, 1 },
-		                                    .ours = { ours, 2 },
-		                                    .left_out = KAFKA_SOCKET_TIMEOUT };
+		                                    .ours = { ours, 2 } };
 	struct err err;
 	rd_kafka_conf_t *conf = kafka_conf_new(&options, &err);
 	rd_kafka_t *rk;
@@ -137,6 +137,19 @@ static void a_producer_of_transactions_takes_its_socket_timeout_from_theirs(void
 	rd_kafka_destroy(rk);
 }
 
+/* librdkafka refuses one that is shorter than the session, here its own of 45 s. */
+static void a_tool_opens_whatever_poll_interval_the_user_has(void **state)
+{
+	static const struct kafka_property user[] = { { KAFKA_POLL_INTERVAL, "20000" } };
+	const struct kafka_properties properties = { user, 1 };
+	struct tool_client client;
+	struct err err;
+	(void)state;
+
+	assert_int_equal(tool_client_open(&client, &properties, "group", &err), 0);
+	tool_client_close(&client);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -147,6 +160,7 @@ int main(void)
 		cmocka_unit_test(the_users_value_wins_over_a_default_and_ours_over_the_users),
 		cmocka_unit_test(properties_of_the_other_role_are_left_out),
 		cmocka_unit_test(a_producer_of_transactions_takes_its_socket_timeout_from_theirs),
+		cmocka_unit_test(a_tool_opens_whatever_poll_interval_the_user_has),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -112,13 +112,14 @@ static bool read_variable(struct loader *l, const char *lower, const char *value
 static void read_kafka(struct loader *l, const char *lower, const char *value,
                        const struct place *place)
 {
+	bool has_dots = strcmp(lower, "log_level") != 0;
 	char name[OPTION_NAME_SIZE];
 	size_t length;
 
 	snprintf(name, sizeof(name), "%s", lower);
 	given_split(name, &length);
-	for (size_t i = 0; i < length && strcmp(name, "log_level") != 0; i++) {
-		if (name[i] == '_')
+	for (size_t i = 0; i < length; i++) {
+		if (name[i] == '_' && has_dots)
 			name[i] = '.';
 	}
 	loader_add_kafka(l, name, value, place);

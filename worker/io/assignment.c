@@ -281,22 +281,19 @@ static void cancel_lookup(struct assignment *a)
 		lookup_cancel(a->lookup);
 }
 
-/* The group's membership stays until the release: what is under way may still be committed. */
+/* Have the owner give back what it has, if it has anything. The group's membership stays until the
+ * release: what is under way may still be committed. What is lost while it is given back is told
+ * again: nobody need wait for it any more. */
 static void take_back(struct assignment *a, bool lost)
 {
-	set_state(a, ASSIGNMENT_REVOKING);
-	FAILPOINT(revoke_begun);
+	if (a->state == ASSIGNMENT_OFFERED || a->state == ASSIGNMENT_OWNING) {
+		set_state(a, ASSIGNMENT_REVOKING);
+		FAILPOINT(revoke_begun);
+	} else if (a->state != ASSIGNMENT_REVOKING || a->lost || !lost) {
+		return;
+	}
 	a->lost = lost;
 	a->callbacks.revoked(a->callbacks.owner, a->ids, a->n_partitions, lost);
-}
-
-/* What is being given back belongs to others already: nobody need wait for it any more. */
-static void lose(struct assignment *a)
-{
-	if (a->lost)
-		return;
-	a->lost = true;
-	a->callbacks.revoked(a->callbacks.owner, a->ids, a->n_partitions, true);
 }
 
 /* Whatever was held before is not ours any more when a new assignment comes without a revocation.
@@ -311,11 +308,8 @@ static void handle_assign(struct assignment *a, struct rebalance *r)
 	if (a->state == ASSIGNMENT_LOOKING_UP) {
 		cancel_lookup(a);
 		set_state(a, ASSIGNMENT_IDLE);
-	} else if (a->state == ASSIGNMENT_OFFERED || a->state == ASSIGNMENT_OWNING) {
-		take_back(a, true);
-	} else if (a->state == ASSIGNMENT_REVOKING) {
-		lose(a);
 	}
+	take_back(a, true);
 	advance(a);
 }
 
@@ -328,10 +322,8 @@ static void handle_revoke(struct assignment *a, bool lost)
 	}
 	if (a->state == ASSIGNMENT_IDLE)
 		assign(a, NULL);
-	else if (a->state == ASSIGNMENT_OFFERED || a->state == ASSIGNMENT_OWNING)
+	else
 		take_back(a, lost);
-	else if (a->state == ASSIGNMENT_REVOKING && lost)
-		lose(a);
 }
 
 static void free_rebalance(struct rebalance *r)
@@ -451,11 +443,7 @@ void assignment_detach(struct assignment *a)
 		cancel_lookup(a);
 		set_state(a, ASSIGNMENT_IDLE);
 	}
-	if (a->state == ASSIGNMENT_OFFERED || a->state == ASSIGNMENT_OWNING)
-		take_back(a, true);
-	else if (a->state == ASSIGNMENT_REVOKING)
-		lose(a);
-	a->lost = true;
+	take_back(a, true);
 	a->client = NULL;
 }
 

@@ -51,12 +51,17 @@ static void check_quiet(struct driver *d);
 static void on_drain_settled(void *owner);
 static void on_deadline(uv_timer_t *timer);
 
+static bool is_over(const struct driver *d)
+{
+	return d->state == DRIVER_FAILING || d->state == DRIVER_CLOSING;
+}
+
 /* Nothing is lost by this: what has no stored reply is read again. */
 static void abort_driver(struct driver *d, const char *id, const char *message)
 {
 	char quoted[LOG_QUOTE_SIZE];
 
-	if (d->state == DRIVER_FAILING || d->state == DRIVER_CLOSING)
+	if (is_over(d))
 		return;
 	log_error(d->log, id, "error=%s", log_quote(bytes_of(message), quoted));
 	d->state = DRIVER_FAILING;
@@ -142,7 +147,7 @@ static void feed(struct driver *d, struct event *event)
 	const struct effects *effects;
 
 	CHECK(!d->is_stepping);
-	if (d->state == DRIVER_FAILING || d->state == DRIVER_CLOSING)
+	if (is_over(d))
 		return;
 	event->now = clock_now();
 	event->wall = clock_wall();
@@ -201,7 +206,7 @@ static bool on_may_send(void *owner)
 {
 	struct driver *d = owner;
 
-	return d->state < DRIVER_FAILING && delivery_may_send(d->delivery);
+	return !is_over(d) && delivery_may_send(d->delivery);
 }
 
 static bool on_map(void *owner, int32_t partition, enum committer_view view, int64_t *ret_offset,

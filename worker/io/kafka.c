@@ -207,6 +207,24 @@ static int set_all(rd_kafka_conf_t *conf, const struct kafka_properties *propert
 	return 0;
 }
 
+static bool makes_transactions(const struct kafka_conf_options *options)
+{
+	for (size_t i = 0; i < options->ours.count; i++) {
+		if (strcmp(options->ours.list[i].name, "transactional.id") == 0)
+			return true;
+	}
+	return false;
+}
+
+static bool is_for(const struct kafka_conf_options *options, const char *table, const char *name)
+{
+	const char *why;
+
+	return !kafka_property_is_ours(name, &why) &&
+	       !is_for_other_role(table, name, options->role) &&
+	       !(strcmp(name, KAFKA_SOCKET_TIMEOUT) == 0 && makes_transactions(options));
+}
+
 static int set_user(rd_kafka_conf_t *conf, const struct kafka_conf_options *options,
                     struct err *err)
 {
@@ -216,12 +234,7 @@ static int set_user(rd_kafka_conf_t *conf, const struct kafka_conf_options *opti
 	if (!table)
 		return err_set(err, "out of memory");
 	for (size_t i = 0; i < options->user.count && result == 0; i++) {
-		const char *name = options->user.list[i].name;
-		const char *why;
-
-		if (!kafka_property_is_ours(name, &why) &&
-		    !is_for_other_role(table, name, options->role) &&
-		    !(options->left_out && strcmp(name, options->left_out) == 0))
+		if (is_for(options, table, options->user.list[i].name))
 			result = set_property(conf, &options->user.list[i], err);
 	}
 	free(table);

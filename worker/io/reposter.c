@@ -59,7 +59,6 @@ static rd_kafka_conf_t *make_conf(const struct reposter_options *options, struct
 		.defaults = { defaults, 1 },
 		.user = *options->kafka,
 		.ours = { ours, sizeof(ours) / sizeof(ours[0]) },
-		.left_out = KAFKA_SOCKET_TIMEOUT,
 	};
 	rd_kafka_conf_t *conf;
 

@@ -40,11 +40,10 @@ int kafka_property_check(const char *name, const char *value, struct err *err) M
 struct kafka_conf_options {
 	enum kafka_role role;
 	struct kafka_properties defaults;
-	/* Those of the other role, and those that are ours, are left out. */
+	/* Those of the other role, those that are ours, and KAFKA_SOCKET_TIMEOUT beside a
+	 * transactional.id of ours, are left out. */
 	struct kafka_properties user;
 	struct kafka_properties ours;
-	/* Of the user's, one that is left out too; NULL: none */
-	const char *left_out;
 };
 
 /* Not less than the session. */
