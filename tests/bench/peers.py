@@ -1,13 +1,13 @@
 """The peers, built by their own tools from peers/ and cached outside of the source tree."""
 
-import fcntl
 import hashlib
 import os
 import pathlib
 import shutil
 import subprocess
 
-from broker import MAVEN_GOAL, cache_directory
+import cache
+from broker import MAVEN_GOAL
 from systems import System
 from workloads import PACED
 
@@ -43,27 +43,25 @@ def fingerprint(source):
 class Peer(System):
     """A directory of peers/, and what is built from it."""
 
+    def build_name(self):
+        """In the cache: it follows from the sources."""
+        return f"bench-{self.name}-{fingerprint(SOURCES / self.name)}"
+
     def directory(self):
-        """Where the build is, or will be: it follows from the sources."""
-        source = SOURCES / self.name
-        return cache_directory() / f"bench-{self.name}-{fingerprint(source)}"
+        """Where the build is, or will be."""
+        return cache.directory() / self.build_name()
 
     def is_built(self):
         return self.directory().is_dir()
 
     def prepare(self):
         """Build it unless that is done; NotBuilt says why it cannot be."""
-        target = self.directory()
-        target.parent.mkdir(parents=True, exist_ok=True)
-        with open(f"{target}.lock", "w", encoding="ascii") as lock:
-            fcntl.flock(lock, fcntl.LOCK_EX)
-            if target.is_dir():
-                return
-            work = pathlib.Path(f"{target}.partial")
-            shutil.rmtree(work, ignore_errors=True)
+
+        def make(work):
             shutil.copytree(SOURCES / self.name, work)
             self.compile(work)
-            work.rename(target)
+
+        cache.made_once(self.build_name(), make)
 
     def compile(self, work):
         raise NotImplementedError

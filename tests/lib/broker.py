@@ -1,15 +1,15 @@
 """A real Apache Kafka broker: one KRaft node on loopback, from Maven Central's jars."""
 
 import base64
-import fcntl
-import os
 import pathlib
-import shutil
 import subprocess
+import tempfile
 import uuid
+from functools import partial
 
 from confluent_kafka.admin import AdminClient, NewTopic
 
+import cache
 from process import NotReady, Process, free_port, listeners
 
 VERSIONS = {"3.9": "3.9.1", "4.1": "4.1.1"}
@@ -59,31 +59,26 @@ def run(command, seconds):
     return subprocess.run(command, timeout=seconds, check=False, **options)
 
 
-def cache_directory():
-    base = os.environ.get("XDG_CACHE_HOME") or pathlib.Path.home() / ".cache"
-    return pathlib.Path(base) / "invite-worker"
+def fetch(version, directory):
+    """The jars of this version, by Maven."""
+    directory.mkdir()
+    (directory / "pom.xml").write_text(POM.format(kafka=version, slf4j=SLF4J))
+    command = ["mvn", "-q", "-B", "-f", directory / "pom.xml", MAVEN_GOAL]
+    command += ["-DincludeScope=runtime", f"-DoutputDirectory={directory}"]
+    done = run(command, 600)
+    if done.returncode != 0:
+        said = done.stdout + done.stderr
+        raise NotReady(f"Maven could not fetch Kafka {version}:\n{said}")
 
 
-def resolve(version):
-    """The directory with the jars of this version; fetched once, even if several ask at a time."""
-    directory = cache_directory() / f"kafka-{version}"
-    directory.parent.mkdir(parents=True, exist_ok=True)
-    with open(f"{directory}.lock", "w", encoding="ascii") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        if directory.is_dir():
-            return directory
-        work = pathlib.Path(f"{directory}.partial")
-        shutil.rmtree(work, ignore_errors=True)
-        work.mkdir()
-        (work / "pom.xml").write_text(POM.format(kafka=version, slf4j=SLF4J))
-        command = ["mvn", "-q", "-B", "-f", work / "pom.xml", MAVEN_GOAL]
-        command += ["-DincludeScope=runtime", f"-DoutputDirectory={work}"]
-        done = run(command, 600)
-        if done.returncode != 0:
-            said = done.stdout + done.stderr
-            raise NotReady(f"Maven could not fetch Kafka {version}:\n{said}")
-        work.rename(directory)
-    return directory
+def archive_classes(version, path):
+    """What a broker loads, as Java takes it in at once: it is there in half the time. Java goes
+    without an archive that is empty, or another Java's."""
+    with tempfile.TemporaryDirectory(prefix="kafka-") as directory:
+        broker = Broker(directory, version, sharing=f"-XX:ArchiveClassesAtExit={path}")
+        broker.start()
+        broker.stop()
+    path.touch()
 
 
 class Broker:
@@ -92,25 +87,32 @@ class Broker:
     `relays`: for each, a further listener that tells its clients to come to the relay's port; its
     own port is in `relay_targets`."""
 
-    def __init__(self, directory, version="3.9", overrides=None, relays=(), lasting=False):
+    def __init__(self, directory, version="3.9", overrides=None, relays=(), lasting=False,
+                 sharing=None):
         """One that is `lasting` is compiled as well as it can be, as where it serves for real; one
-        of a test has to start soon."""
+        of a test has to start soon. `sharing`: what to do about an archive of classes, if not to
+        use the one that is kept."""
         self.directory = pathlib.Path(directory)
         self.directory.mkdir(parents=True, exist_ok=True)
         self.version = VERSIONS.get(version, version)
-        self.jars = resolve(self.version)
+        self.jars = cache.made_once(f"kafka-{self.version}", partial(fetch, self.version))
+        self.sharing = sharing or f"-XX:SharedArchiveFile={self._classes()}"
         self.port = free_port()
         self.relay_targets = [free_port() for _ in relays]
         self.process = None
         self.compiler = [] if lasting else ["-XX:TieredStopAtLevel=1"]
         self._format({**self._listeners(relays), **(overrides or {})})
 
+    def _classes(self):
+        name = f"kafka-{self.version}.jsa"
+        return cache.made_once(name, partial(archive_classes, self.version))
+
     @property
     def bootstrap(self):
         return f"127.0.0.1:{self.port}"
 
     def _java(self, *argv):
-        options = ["-Xmx512m", "-XX:+UseSerialGC", *self.compiler]
+        options = ["-Xmx512m", "-XX:+UseSerialGC", self.sharing, *self.compiler]
         options += ["-Dorg.slf4j.simpleLogger.defaultLogLevel=warn"]
         options += ["-Dorg.slf4j.simpleLogger.showDateTime=true"]
         return ["java", *options, "-cp", f"{self.jars}/*", *argv]

@@ -1,6 +1,5 @@
 """Root file systems of a bare Debian 12 with some packages, made by debootstrap and cached."""
 
-import fcntl
 import hashlib
 import os
 import pathlib
@@ -10,7 +9,7 @@ import tempfile
 
 import pytest
 
-from broker import cache_directory
+import cache
 from summary import IMPOSSIBLE
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
@@ -34,21 +33,16 @@ def root_file_system(packages):
     if os.geteuid() != 0:
         pytest.skip(f"{IMPOSSIBLE}debootstrap and buildah's chroot isolation need root")
     digest = hashlib.sha256(" ".join(sorted(packages)).encode()).hexdigest()[:12]
-    archive = cache_directory() / f"debian-12-{digest}.tar"
-    archive.parent.mkdir(parents=True, exist_ok=True)
-    with open(f"{archive}.lock", "w", encoding="ascii") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        if archive.exists():
-            return archive
+
+    def make(archive):
         with tempfile.TemporaryDirectory(prefix="debian-") as directory:
             root = pathlib.Path(directory) / "root"
             include = ["--include", ",".join(packages)] if packages else []
             run("debootstrap", "--variant=minbase", *include, "bookworm", root)
             shutil.rmtree(root / "var" / "cache" / "apt" / "archives")
-            partial = f"{archive}.partial"
-            run("tar", "-C", root, "--one-file-system", "-cf", partial, ".")
-        os.rename(partial, archive)
-    return archive
+            run("tar", "-C", root, "--one-file-system", "-cf", archive, ".")
+
+    return cache.made_once(f"debian-12-{digest}.tar", make)
 
 
 class Buildah:
