@@ -1,10 +1,8 @@
-"""A worker is killed once, and stopped once, at every failpoint, while another one lives. Every
-command gets one reply and every participant one invite; and no failpoint is left untouched."""
+"""Two workers, to one of which something happens at a failpoint, while the other one lives."""
 
 import time
 
 import failpoints
-import pytest
 from conftest import assert_sound
 from process import wait_until
 from rig import EXACTLY_ONCE, Load, Rig
@@ -17,12 +15,8 @@ SHORT = {
     "graph": {"timeout": "500ms", "connect_timeout": "500ms"},
     "retry": {"settle": "1600ms"},
 }
-STOP_SECONDS = 2.5
 NAMES = [name for name, _ in failpoints.table()]
 PLAIN = [name for name in NAMES if name != "bad_map_found"]
-# In the last microseconds before the body leaves no worker can see that it was stopped; shorter
-# than the lease, nobody takes over meanwhile.
-STOPPED = {"lease_after_check": 0.4}
 # Where a worker comes before it is ready.
 EARLY = ("takeover_map", "revoke")
 
@@ -85,51 +79,9 @@ class World:
         self.rig.close()
 
 
-@pytest.fixture(scope="module")
-def world(tmp_path_factory, broker):
-    made = World(tmp_path_factory.mktemp("points"), broker)
+def started(directory, broker):
+    """A world whose Graph takes its time."""
+    made = World(directory, broker)
     made.rig.simulator.set(latency_ms=60)
     made.rig.start()
-    yield made
-    made.close()
-
-
-@pytest.mark.parametrize("name", PLAIN)
-def test_killed_at(name, world):
-    world.plan(name, "kill")
-    world.victim.worker.wait(10)
-    world.victim.revive()
-    world.judge()
-
-
-@pytest.mark.parametrize("name", PLAIN)
-def test_stopped_at(name, world):
-    world.plan(name, "stop")
-    wait_until(world.victim.is_stopped, 10, "it is stopped")
-    world.victim.note_stop()
-    end = time.monotonic() + STOPPED.get(name, STOP_SECONDS)
-    while time.monotonic() < end:
-        world.load.replied += world.rig.poll_replies()
-    world.victim.resume()
-    world.judge()
-
-
-def test_a_partition_without_a_usable_map_is_left_alone(tmp_path, broker, world):
-    other = World(tmp_path, broker)
-    try:
-        other.load.start()
-        time.sleep(1)
-        other.load.stop()
-        other.rig.forget_maps()
-        other.rig.start_all()
-        other.plan("bad_map_found", "delay=1")
-        other.load.stop()
-        world.touched.update(path.name for path in other.hits.iterdir())
-        other.rig.wait_ready(other.victim)
-        assert other.rig.simulator.invites() == []
-    finally:
-        other.close()
-
-
-def test_every_failpoint_was_hit(world):
-    assert world.touched == set(NAMES)
+    return made
