@@ -1,7 +1,8 @@
-# worker_pytest(file LABEL label [NAME name] [TIMEOUT seconds] [LONG] [SERIAL] [ENVIRONMENT A=B …]):
-# one file of Python tests, one ctest entry. SERIAL: nothing else runs meanwhile (it measures time).
+# worker_pytest(file LABEL label [NAME name] [TIMEOUT seconds] [LONG] [SERIAL] [WAITS]
+# [ENVIRONMENT A=B …]): one file of Python tests, one ctest entry. SERIAL: nothing else runs
+# meanwhile (it measures). WAITS: see worker_share().
 function(worker_pytest file)
-  cmake_parse_arguments(arg "LONG;SERIAL" "LABEL;NAME;TIMEOUT" "ENVIRONMENT" ${ARGN})
+  cmake_parse_arguments(arg "LONG;SERIAL;WAITS" "LABEL;NAME;TIMEOUT" "ENVIRONMENT" ${ARGN})
   if(NOT arg_NAME)
     set(arg_NAME ${file})
   endif()
@@ -22,4 +23,5 @@ function(worker_pytest file)
   set_tests_properties(${name} PROPERTIES
     LABELS "${labels}" TIMEOUT ${arg_TIMEOUT} RUN_SERIAL "${arg_SERIAL}" SKIP_RETURN_CODE 77
     ENVIRONMENT "${environment}")
+  worker_share(${name} ${arg_WAITS})
 endfunction()
