@@ -1,5 +1,6 @@
 """Two workers, to one of which something happens at a failpoint, while the other one lives."""
 
+import contextlib
 import time
 
 import failpoints
@@ -79,9 +80,13 @@ class World:
         self.rig.close()
 
 
+@contextlib.contextmanager
 def started(directory, broker):
     """A world whose Graph takes its time."""
     made = World(directory, broker)
-    made.rig.simulator.set(latency_ms=60)
-    made.rig.start()
-    return made
+    try:
+        made.rig.simulator.set(latency_ms=60)
+        made.rig.start()
+        yield made
+    finally:
+        made.close()

@@ -9,9 +9,8 @@ from failpoint_world import NAMES, PLAIN, World, started
 
 @pytest.fixture(scope="module")
 def world(tmp_path_factory, broker):
-    made = started(tmp_path_factory.mktemp("points"), broker)
-    yield made
-    made.close()
+    with started(tmp_path_factory.mktemp("points"), broker) as made:
+        yield made
 
 
 @pytest.mark.parametrize("name", PLAIN)

@@ -15,9 +15,8 @@ STOPPED = {"lease_after_check": 0.4}
 
 @pytest.fixture(scope="module")
 def world(tmp_path_factory, broker):
-    made = started(tmp_path_factory.mktemp("points"), broker)
-    yield made
-    made.close()
+    with started(tmp_path_factory.mktemp("points"), broker) as made:
+        yield made
 
 
 @pytest.mark.parametrize("name", PLAIN)
