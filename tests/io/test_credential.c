@@ -330,13 +330,18 @@ static void a_managed_identity_asks_the_machine_past_the_proxy(void **state)
 	credential_free(c);
 }
 
+static int write_der(const void *certificate, unsigned char **out)
+{
+	return i2d_X509(certificate, out);
+}
+
 static void what_cannot_be_used_is_refused_with_its_reason(void **state)
 {
 	struct world *w = *state;
 	EVP_PKEY *small = EVP_RSA_gen(1024), *curve = EVP_EC_gen("P-256");
 	struct pair weak, elliptic;
 	unsigned char password[] = "abcd";
-	char encrypted[PEM_SIZE];
+	char encrypted_key[PEM_SIZE], encrypted[PEM_SIZE];
 	BIO *bio = BIO_new(BIO_s_mem());
 	struct assertion_key *key;
 	struct err err;
@@ -344,6 +349,10 @@ static void what_cannot_be_used_is_refused_with_its_reason(void **state)
 	pair_make(&weak, small);
 	pair_make(&elliptic, curve);
 	PEM_write_bio_PrivateKey(bio, w->pair.key, EVP_aes_128_cbc(), password, 4, NULL, NULL);
+	read_bio(bio, encrypted_key);
+	bio = BIO_new(BIO_s_mem());
+	PEM_ASN1_write_bio(write_der, PEM_STRING_X509, bio, w->pair.certificate, EVP_aes_128_cbc(),
+	                   password, 4, NULL, NULL);
 	read_bio(bio, encrypted);
 	const struct {
 		const char *certificate, *key, *reason;
@@ -352,7 +361,8 @@ static void what_cannot_be_used_is_refused_with_its_reason(void **state)
 		{ w->pair.certificate_pem, w->pair.certificate_pem,
 		  "contains no private key in PEM" },
 		{ w->pair.certificate_pem, "", "contains no private key in PEM" },
-		{ w->pair.certificate_pem, encrypted, "encrypted, which is not supported" },
+		{ encrypted, w->pair.key_pem, "the certificate is encrypted" },
+		{ w->pair.certificate_pem, encrypted_key, "the private key is encrypted" },
 		{ w->pair.certificate_pem, w->other.key_pem, "is not that of the certificate" },
 		{ weak.certificate_pem, weak.key_pem, "less than 2048 bits" },
 		{ elliptic.certificate_pem, elliptic.key_pem, "is no RSA key" },

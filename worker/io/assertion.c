@@ -54,12 +54,14 @@ static BIO *open_text(const char *text)
 
 static X509 *read_certificate(const char *pem, struct err *err)
 {
+	bool was_asked = false;
 	BIO *bio = open_text(pem);
-	X509 *certificate = PEM_read_bio_X509(bio, NULL, NULL, NULL);
+	X509 *certificate = PEM_read_bio_X509(bio, NULL, on_password, &was_asked);
 
 	BIO_free(bio);
 	if (!certificate)
-		err_set(err, "contains no certificate in PEM");
+		err_set(err, was_asked ? "the certificate is encrypted, which is not supported"
+		                       : "contains no certificate in PEM");
 	return certificate;
 }
 
