@@ -67,7 +67,8 @@ struct world_post {
 	uint64_t invite_id;
 	uint32_t tenant;
 	char call[WORLD_CALL_SIZE];
-	json_t *body; /* Owned */
+	json_t *body;    /* Owned */
+	unsigned chosen; /* The step in which its mark was asked for */
 	instant_t sent;
 	wall_t expires_at;
 	bool is_open;
@@ -140,7 +141,8 @@ struct world {
 	size_t n_commands;
 	struct world_mark *marks; /* Not confirmed */
 	size_t n_marks;
-	struct world_mark marked; /* That is being confirmed */
+	struct world_mark *granted; /* Confirmed, and not sent: some never are */
+	size_t n_granted;
 	struct world_post *posts; /* All of them, in order */
 	size_t n_posts;
 	size_t first_open;          /* No post before it is open */

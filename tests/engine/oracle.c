@@ -26,15 +26,29 @@ static void spend(struct bucket *b, double rate, double burst, instant_t now)
 	assert_true(b->tokens > -1e-6);
 }
 
+/* Requests and looks that Graph has. */
 static void judge_in_flight(const struct world *w)
 {
 	size_t n = world_open_posts(w);
 
+	for (size_t i = 0; i < w->n_looks; i++)
+		n += !w->looks[i].is_late;
+	assert_in_range(n, 1, w->policy.max_in_flight);
+}
+
+/* With those that wait for their marks: where marks take their time, a quarter more. */
+static void judge_begun(const struct world *w)
+{
+	size_t most = w->policy.max_in_flight;
+	size_t n = world_open_posts(w);
+
+	if (w->policy.exactly_once)
+		most += (most + 2) / 4;
 	for (size_t i = 0; i < w->n_marks; i++)
 		n += !w->marks[i].is_late;
 	for (size_t i = 0; i < w->n_looks; i++)
 		n += !w->looks[i].is_late;
-	assert_in_range(n, 1, w->policy.max_in_flight + w->n_cancels);
+	assert_in_range(n, 1, most + w->n_cancels);
 }
 
 static void spend_application(struct world *w, uint32_t tenant)
@@ -55,8 +69,22 @@ static void judge_health(const struct world *w)
 
 void oracle_mark(struct world *w)
 {
-	judge_in_flight(w);
+	judge_begun(w);
 	judge_health(w);
+}
+
+unsigned oracle_mark_of(struct world *w, uint64_t invite_id)
+{
+	for (size_t i = 0; i < w->n_granted; i++) {
+		unsigned step = w->granted[i].step;
+
+		if (w->granted[i].invite_id != invite_id || w->granted[i].is_late)
+			continue;
+		w->granted[i] = w->granted[--w->n_granted];
+		return step;
+	}
+	fail_msg("a request without a mark");
+	return 0;
 }
 
 static struct world_call *call_of(struct world *w, const char *id, int32_t partition, instant_t now)
@@ -98,13 +126,12 @@ void oracle_follows(struct world *w, const struct effects *effects)
 	}
 }
 
-static bool was_pending(const struct world *w, const struct world_command *c,
-                        const struct world_post *post)
+static bool was_pending(const struct world_command *c, const struct world_post *post)
 {
 	return !c->is_gone && !c->is_void && !c->is_repeat && !c->is_cancel &&
 	       c->partition == post->partition && strcmp(c->call, post->call) == 0 &&
-	       c->arrived_step <= w->marked.step &&
-	       (c->replied_step == 0 || c->replied_step > w->marked.step);
+	       c->arrived_step <= post->chosen &&
+	       (c->replied_step == 0 || c->replied_step > post->chosen);
 }
 
 /* The commands of the call when the request was chosen, in the order of sending. */
@@ -116,7 +143,7 @@ static size_t list_pending(const struct world *w, const struct world_post *post,
 	for (int high = 1; high >= 0; high--)
 		for (size_t i = 0; i < w->n_commands && n < PENDING_MAX; i++)
 			if (w->commands[i].is_high == (high == 1) &&
-			    was_pending(w, &w->commands[i], post))
+			    was_pending(&w->commands[i], post))
 				list[n++] = &w->commands[i];
 	return n;
 }
@@ -258,7 +285,8 @@ void oracle_post(struct world *w, const struct world_post *post)
 {
 	const json_t *participants = json_object_get(post->body, "participants");
 
-	assert_true(w->marked.invite_id == post->invite_id);
+	judge_in_flight(w);
+	judge_health(w);
 	for (size_t i = w->first_open; i < w->n_posts; i++) {
 		const struct world_post *other = &w->posts[i];
 

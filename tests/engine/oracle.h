@@ -4,12 +4,15 @@
 
 #include "engine/world.h"
 
-/* A request is to be sent: it was marked, its call has no other, it keeps the rules of batches, the
- * order of its call, and the rates. */
+/* A request is to be sent: its call has no other, it keeps the rules of batches, the order of its
+ * call, the bound on requests in flight, and the rates. */
 void oracle_post(struct world *w, const struct world_post *post);
 
-/* A mark is asked for: the application's rate and the bound on requests in flight. */
+/* A mark is asked for: the bound on what is begun. */
 void oracle_mark(struct world *w);
+
+/* The step in which the mark of the request was asked for that is to be sent; it is used up. */
+unsigned oracle_mark_of(struct world *w, uint64_t invite_id);
 
 /* A reply or dead letter is to be written: at most one, unless one before was refused. */
 void oracle_write(const struct world_command *command, enum write_kind kind);

@@ -45,7 +45,7 @@ static struct policy random_policy(struct history *h)
 	policy.call_burst = 1 + (uint32_t)below(h, 5);
 	policy.application_rate = 5 + (double)below(h, 200);
 	policy.application_burst = 1 + (uint32_t)below(h, 20);
-	policy.max_in_flight = 1 + (uint32_t)below(h, 6);
+	policy.max_in_flight = 1 + (uint32_t)below(h, 9);
 	policy.release_per_step = 1 + (uint32_t)below(h, 4);
 	policy.commands_per_partition = 4 + (uint32_t)below(h, 30);
 	policy.offsets_per_partition = 20 + (uint32_t)below(h, 100);

@@ -72,6 +72,7 @@ static void take_posts(struct world *w, const struct effects *f)
 		post->body = json_loadb(body.data, body.size, JSON_REJECT_DUPLICATES, NULL);
 		assert_non_null(post->body);
 		post->partition = partition_of(post->call);
+		post->chosen = oracle_mark_of(w, post->invite_id);
 		oracle_post(w, post);
 	}
 }
@@ -244,12 +245,15 @@ void world_commit(struct world *w, int32_t partition)
 
 void world_mark(struct world *w)
 {
+	struct world_mark mark;
+
 	assert_true(w->n_marks > 0);
-	w->marked = w->marks[0];
+	mark = w->marks[0];
 	drop(w->marks, &w->n_marks, 0, sizeof(*w->marks));
-	world_commit(w, w->marked.partition);
-	world_step(w, (struct event){ .type = EVENT_MARKED, .invite_id = w->marked.invite_id });
-	w->marked.invite_id = 0;
+	w->granted = more(w->granted, w->n_granted, sizeof(*w->granted));
+	w->granted[w->n_granted++] = mark;
+	world_commit(w, mark.partition);
+	world_step(w, (struct event){ .type = EVENT_MARKED, .invite_id = mark.invite_id });
 }
 
 void world_stage(struct world *w, size_t n)
@@ -452,6 +456,7 @@ void world_close(struct world *w)
 	graph_close(&w->graph);
 	free(w->commands);
 	free(w->marks);
+	free(w->granted);
 	free(w->posts);
 	free(w->writes);
 	free(w->looks);
@@ -484,6 +489,8 @@ void world_forget(struct world *w, int32_t partition)
 		}
 	for (size_t i = 0; i < w->n_marks; i++)
 		w->marks[i].is_late |= w->marks[i].partition == partition;
+	for (size_t i = 0; i < w->n_granted; i++)
+		w->granted[i].is_late |= w->granted[i].partition == partition;
 	for (size_t i = 0; i < w->n_looks; i++)
 		w->looks[i].is_late |= w->looks[i].partition == partition;
 	lose(w, partition);
@@ -497,7 +504,7 @@ void world_crash(struct world *w)
 		lose(w, i);
 	for (size_t i = 0; i < w->n_posts; i++)
 		w->posts[i].is_open = false;
-	w->n_marks = w->n_writes = w->n_looks = w->n_alarms = 0;
+	w->n_marks = w->n_granted = w->n_writes = w->n_looks = w->n_alarms = 0;
 	open_engine(w, w->now);
 }
 

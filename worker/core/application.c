@@ -3,6 +3,9 @@
 
 #include "worker/core/state.h"
 
+/* So many parts of what may be in flight are one part that may be marked ahead. */
+#define AHEAD_PART 4
+
 static void open_health(struct engine *e, struct application *a)
 {
 	const struct policy *policy = e->policy;
@@ -42,14 +45,27 @@ struct call *application_first(const struct application *a)
 
 void application_begin(struct engine *e, struct application *a)
 {
+	e->begun++;
+	a->begun++;
+}
+
+void application_send(struct engine *e, struct application *a)
+{
 	e->in_flight++;
 	a->in_flight++;
+}
+
+void application_drop(struct engine *e, struct application *a)
+{
+	e->begun--;
+	a->begun--;
 }
 
 void application_end(struct engine *e, struct application *a)
 {
 	e->in_flight--;
 	a->in_flight--;
+	application_drop(e, a);
 }
 
 /* Say what became of the breaker, to people and to the trace. */
@@ -114,12 +130,28 @@ void application_tick(struct engine *e, struct application *a)
 		tell(e, a, (duration_t){ 0 });
 }
 
+static uint32_t limit_of(const struct application *a)
+{
+	return breaker_allows(&a->breaker, application_is_refused(a) ? 1 : a->concurrency.limit);
+}
+
 bool application_has_room(const struct engine *e, const struct application *a)
 {
-	uint32_t limit = application_is_refused(a) ? 1 : a->concurrency.limit;
+	return e->in_flight < e->policy->max_in_flight && a->in_flight < limit_of(a);
+}
 
-	return e->in_flight < e->policy->max_in_flight &&
-	       a->in_flight < breaker_allows(&a->breaker, limit);
+static uint32_t with_ahead(const struct engine *e, uint32_t limit)
+{
+	return e->policy->exactly_once ? limit + (limit + AHEAD_PART / 2) / AHEAD_PART : limit;
+}
+
+bool application_may_begin(const struct engine *e, const struct application *a)
+{
+	uint32_t limit = limit_of(a);
+
+	/* Where the limit has shrunk, room is long in coming. */
+	return e->begun < with_ahead(e, e->policy->max_in_flight) &&
+	       a->begun < with_ahead(e, limit) && a->in_flight <= limit;
 }
 
 /* Only while nothing is sent at all: a probe that is on its way may end it. */

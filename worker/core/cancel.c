@@ -36,13 +36,13 @@ void cancel_rest(struct engine *e, struct job *job)
 			job_decide(job, i, STATUS_CANCELED, -1, error);
 }
 
-/* A request that waits for its mark has not left: without it the command is new again. Its company
- * goes with the next one. */
+/* A request that waits for its mark, or for room, has not left: without it the command is new
+ * again. Its company goes with the next one. */
 static void hold_back(struct engine *e, const struct call *call, const struct job *cancel)
 {
 	struct invite *invite = call->invite;
 
-	if (!invite || invite->state != INVITE_MARKING)
+	if (!invite || invite->state == INVITE_IN_FLIGHT)
 		return;
 	for (size_t i = 0; i < invite->batch.n; i++) {
 		if (!is_target(cancel, invite->batch.items[i].job))

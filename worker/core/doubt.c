@@ -422,6 +422,7 @@ void doubt_look(struct engine *e, struct call *call)
 	call->state = CALL_BUSY;
 	doubt->looked_at = e->now;
 	application_begin(e, application_of(e, call));
+	application_send(e, application_of(e, call));
 	call_wait_for(e, call, WAIT_HOLD);
 	trace(e, "%s: looks for evidence in %s", call->id,
 	      doubt->look_at_roster ? "the roster" : "the operations");

@@ -1,6 +1,7 @@
 /* The engine's face: one event in, effects out. See engine.h. */
 #include "worker/core/engine.h"
 
+#include "worker/core/departure.h"
 #include "worker/core/doubt.h"
 #include "worker/core/intake.h"
 #include "worker/core/respond.h"
@@ -155,58 +156,12 @@ static void position(struct engine *e, const struct event *event)
 		effects_touch(&e->effects, p->number);
 }
 
-/* When the first of its commands expires. */
-static wall_t expiry_of(const struct invite *invite)
-{
-	wall_t first = { INT64_MAX };
-
-	for (size_t i = 0; i < invite->batch.n; i++) {
-		const struct command *command = invite->batch.items[i].job->command;
-
-		if (command->has_expiry && command->expires_at.us < first.us)
-			first = command->expires_at;
-	}
-	return first;
-}
-
-/* Give the request to the shell, now that it may be sent. */
-static void post(struct engine *e, struct invite *invite)
-{
-	struct effect_post *effect = effects_post(&e->effects);
-	const struct batch *batch = &invite->batch;
-
-	if (!effect)
-		return;
-	scheduler_sent(e, invite->call);
-	invite->state = INVITE_IN_FLIGHT;
-	invite->sent = e->now;
-	effect->invite_id = invite->id;
-	effect->tenant = invite->call->tenant;
-	effect->call_id = bytes_of(invite->call->id);
-	effect->expires_at = expiry_of(invite);
-	random_uuid(&e->random, effect->client_request_id);
-	invite_write_body(invite, buffer_bytes(&e->topic), &effect->body);
-	if (!buffer_ok(&effect->body))
-		e->effects.out_of_memory = true;
-	for (size_t i = 0; i < batch->n; i++)
-		if (batch->items[i].job->sent_at.us == 0)
-			batch->items[i].job->sent_at = e->wall;
-	trace(e, "%s: request with %zu participant%s is sent", invite->call->id, batch->n,
-	      batch->n == 1 ? "" : "s");
-}
-
 static void marked(struct engine *e, uint64_t invite_id)
 {
 	struct invite *invite = slots_find(&e->invites, invite_id);
 
-	if (!invite || invite->state != INVITE_MARKING)
-		return;
-	/* A command's time may have been over while its mark was being written, or Graph be ill. */
-	if (expiry_of(invite).us <= e->wall.us ||
-	    invite->application->breaker.state == BREAKER_OPEN)
-		settle_unsent(e, invite);
-	else
-		post(e, invite);
+	if (invite && invite->state == INVITE_MARKING)
+		departure_add(e, invite);
 }
 
 static void answered(struct engine *e, const struct event *event)
@@ -364,7 +319,7 @@ bool engine_is_refused(const struct engine *e, struct buffer *why)
 
 bool engine_is_quiet(const struct engine *e)
 {
-	return e->in_flight == 0 && e->writes.used == 0;
+	return e->begun == 0 && e->writes.used == 0;
 }
 
 /* The window of a partition is such that a map without progress always fits. */

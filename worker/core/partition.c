@@ -1,8 +1,10 @@
 /* Partitions: see partition.h. */
 #include "worker/core/partition.h"
 
+#include "worker/core/departure.h"
 #include "worker/core/doubt.h"
 #include "worker/core/scheduler.h"
+#include "worker/core/settle.h"
 #include "worker/core/state.h"
 
 #include <stdlib.h>
@@ -238,18 +240,16 @@ struct partition *partition_find(const struct engine *e, int32_t number)
 	return p;
 }
 
-/* A request that was sent goes on, but its answer will change nothing. One that waits for its mark
- * will never get it. */
+/* A request that was sent goes on, but its answer will change nothing. One that was not will never
+ * be. */
 static void orphan_invite(struct engine *e, struct call *call)
 {
 	struct invite *invite = call->invite;
 
 	call->invite = NULL;
 	call->state = CALL_IDLE;
-	if (invite->state == INVITE_MARKING) {
-		scheduler_unsent(e, call);
-		slots_remove(&e->invites, invite->id);
-		application_end(e, invite->application);
+	if (invite->state != INVITE_IN_FLIGHT) {
+		departure_cancel(e, invite);
 		scheduler_forget(e, invite);
 		return;
 	}
@@ -392,6 +392,10 @@ void partition_revoke(struct engine *e, struct partition *p)
 	p->state = PARTITION_REVOKING;
 	trace(e, "p%d is to be given back", p->number);
 	HASH_ITER (hh, p->calls, call, next) {
+		if (call->invite && call->invite->state == INVITE_MARKED) {
+			settle_unsent(e, call->invite);
+			continue;
+		}
 		partition_leave_call(call);
 		if (call->state != CALL_BUSY)
 			call_update(e, call);

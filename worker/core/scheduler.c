@@ -1,6 +1,7 @@
 /* The ring of ready calls and the application's rate: see scheduler.h. */
 #include "worker/core/scheduler.h"
 
+#include "worker/core/departure.h"
 #include "worker/core/doubt.h"
 
 #include <stdlib.h>
@@ -211,16 +212,22 @@ static void fail_hopeless(struct engine *e, struct application *a)
 		fail_call(e, application_first(a), &reproach);
 }
 
-/* True when a call of it could be served now. */
-static bool may_send(const struct engine *e, const struct application *a)
+/* A look needs no mark: it leaves at once, or waits for room. */
+static bool may_begin(const struct engine *e, const struct application *a)
 {
-	return application_first(a) && !application_is_held(a, e->now) &&
-	       application_has_room(e, a) &&
+	return application_may_begin(e, a) &&
+	       (first_call(a)->doubts == 0 || application_has_room(e, a));
+}
+
+/* True when a call of it could be served now. */
+static bool may_serve(const struct engine *e, const struct application *a)
+{
+	return application_first(a) && !application_is_held(a, e->now) && may_begin(e, a) &&
 	       !instant_before(e->now,
 	                       limiter_ready_at(&a->limiter, &e->rates.application, e->now));
 }
 
-/* The next application, behind the one that was served last, that may send. NULL: none may. */
+/* The next application, behind the one that was served last, that may be. NULL: none may. */
 static struct application *next_application(struct engine *e)
 {
 	uint32_t n = (uint32_t)e->policy->tenants.count;
@@ -228,7 +235,7 @@ static struct application *next_application(struct engine *e)
 	for (uint32_t i = 0; i < n; i++) {
 		struct application *a = &e->applications[(e->turn + i) % n];
 
-		if (may_send(e, a)) {
+		if (may_serve(e, a)) {
 			e->turn = a->tenant + 1;
 			return a;
 		}
@@ -264,7 +271,7 @@ static instant_t next_turn(const struct engine *e, const struct application *a)
 			return e->now;
 		at = instant_min(at,
 		                 application_is_held(a, e->now) ? a->hold_until : a->breaker.until);
-	} else if (application_has_room(e, a)) {
+	} else if (may_begin(e, a)) {
 		at = instant_min(at, limiter_ready_at(&a->limiter, &e->rates.application, e->now));
 	}
 	return at;
@@ -279,6 +286,7 @@ void scheduler_run(struct engine *e)
 		application_tick(e, &e->applications[i]);
 		fail_hopeless(e, &e->applications[i]);
 	}
+	departure_run(e);
 	release(e);
 	for (uint32_t i = 0; i < n; i++)
 		arm(e, &e->applications[i], next_turn(e, &e->applications[i]));

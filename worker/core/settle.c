@@ -2,6 +2,7 @@
 #include "worker/core/settle.h"
 
 #include "worker/core/cancel.h"
+#include "worker/core/departure.h"
 #include "worker/core/respond.h"
 #include "worker/core/retry.h"
 #include "worker/core/scheduler.h"
@@ -425,9 +426,7 @@ void settle_unsent(struct engine *e, struct invite *invite)
 	struct answered a = { .e = e, .call = invite->call, .invite = invite };
 	struct partition *partition = a.call->partition;
 
-	slots_remove(&e->invites, invite->id);
-	application_end(e, invite->application);
-	scheduler_unsent(e, a.call);
+	departure_cancel(e, invite);
 	a.call->invite = NULL;
 	a.call->state = CALL_IDLE;
 	renew(&a);

@@ -17,7 +17,9 @@ struct application {
 	struct call *ring[QUEUE_COUNT]; /* Calls that wait for the application, in turn */
 	uint32_t n_ready;               /* In these rings */
 	uint32_t n_waiting;             /* Commands of the calls that wait for it */
-	uint32_t in_flight;             /* Requests and looks that are being marked or answered */
+	uint32_t begun;                 /* Requests and looks, from their choice to their end */
+	uint32_t in_flight;             /* Those of them that were sent */
+	struct invite *departing;       /* Those that are marked, in the order of their marks */
 	struct concurrency concurrency; /* How many may be … */
 	struct breaker breaker;         /* … and whether any */
 	struct limiter limiter;
@@ -40,9 +42,12 @@ bool application_open(struct engine *e, uint32_t tenant) MUST_CHECK;
 /* The first call whose turn it is; NULL when none is ready. */
 struct call *application_first(const struct application *a);
 
-/* A request, or a look, is begun; or it has ended, however. */
+/* A request, or a look, is begun; then it is sent and ends when it is answered, or it never leaves
+ * and is dropped. */
 void application_begin(struct engine *e, struct application *a);
+void application_send(struct engine *e, struct application *a);
 void application_end(struct engine *e, struct application *a);
+void application_drop(struct engine *e, struct application *a);
 
 /* Something about Graph's health came with the answer to a request, which has not ended yet. */
 void application_heard(struct engine *e, struct application *a,
@@ -57,6 +62,10 @@ void application_tick(struct engine *e, struct application *a);
 
 /* True when one more request may be in flight. */
 bool application_has_room(const struct engine *e, const struct application *a);
+
+/* True when one more request may be begun: where marks take their time, somewhat more than may be
+ * in flight, so that one is ready to leave when an answer makes room. */
+bool application_may_begin(const struct engine *e, const struct application *a);
 
 /* True when Graph has been ill for so long that what waits for it should wait no longer. */
 bool application_is_ill_too_long(const struct engine *e, const struct application *a);

@@ -6,6 +6,7 @@
 
 enum invite_state {
 	INVITE_MARKING,  /* Waits for leave to be sent */
+	INVITE_MARKED,   /* Has it, and waits for room among those in flight */
 	INVITE_IN_FLIGHT /* Was given to the shell */
 };
 
@@ -16,7 +17,7 @@ struct invite {
 	struct application *application; /* In which it counts */
 	struct batch batch;
 	instant_t sent;
-	struct invite *next; /* Of those that are kept to be used again */
+	struct invite *prev, *next; /* Of those that are marked, or kept to be used again */
 };
 
 /* Append the client context: the caller's, or one that names topic, partition, offsets and the

@@ -5,8 +5,9 @@
 
 #include "worker/core/state.h"
 
-/* An invite that was to be marked is not sent after all: a command of it has expired meanwhile or
- * was withdrawn, or Graph has become ill. The invite may be used for another request then. */
+/* An invite that was not sent yet is not sent at all: a command of it has expired meanwhile or was
+ * withdrawn, nothing may be sent for now, or the partition is to be given back. The invite may be
+ * used for another request then. */
 void settle_unsent(struct engine *e, struct invite *invite);
 
 /* An answer to an invite that is in flight, which may be used for another request then. */

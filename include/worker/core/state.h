@@ -47,7 +47,9 @@ struct engine {
 	struct share share;
 	struct rates rates;
 	struct verdicts verdicts;
-	uint32_t in_flight; /* Invites that are being marked or sent */
+	uint32_t leaving;   /* The application of which a marked request may leave next */
+	uint32_t begun;     /* Requests and looks, from their choice to their end */
+	uint32_t in_flight; /* Those of them that were sent */
 	struct effects effects;
 	struct buffer scratch;   /* For reading records */
 	struct buffer operation; /* For judging answers */

@@ -1,0 +1,117 @@
+/* Marked requests on their way out: see departure.h. */
+#include "worker/core/departure.h"
+
+#include "worker/core/scheduler.h"
+#include "worker/core/settle.h"
+
+#include <utlist.h>
+
+void departure_add(struct engine *e, struct invite *invite)
+{
+	struct application *a = invite->application;
+
+	invite->state = INVITE_MARKED;
+	DL_APPEND(a->departing, invite);
+	if (application_has_room(e, a))
+		return;
+	call_wait_for(e, invite->call, WAIT_APPLICATION);
+	trace(e, "%s: request is marked and waits for room", invite->call->id);
+}
+
+void departure_cancel(struct engine *e, struct invite *invite)
+{
+	struct application *a = invite->application;
+
+	CHECK(invite->state != INVITE_IN_FLIGHT);
+	if (invite->state == INVITE_MARKED)
+		DL_DELETE(a->departing, invite);
+	slots_remove(&e->invites, invite->id);
+	application_drop(e, a);
+	scheduler_unsent(e, invite->call);
+}
+
+/* When the first of its commands expires. */
+static wall_t expiry_of(const struct invite *invite)
+{
+	wall_t first = { INT64_MAX };
+
+	for (size_t i = 0; i < invite->batch.n; i++) {
+		const struct command *command = invite->batch.items[i].job->command;
+
+		if (command->has_expiry && command->expires_at.us < first.us)
+			first = command->expires_at;
+	}
+	return first;
+}
+
+/* Give the request to the shell. */
+static void post(struct engine *e, struct invite *invite)
+{
+	struct effect_post *effect = effects_post(&e->effects);
+	const struct batch *batch = &invite->batch;
+
+	if (!effect)
+		return;
+	DL_DELETE(invite->application->departing, invite);
+	application_send(e, invite->application);
+	scheduler_sent(e, invite->call);
+	call_wait_for(e, invite->call, WAIT_CALL);
+	invite->state = INVITE_IN_FLIGHT;
+	invite->sent = e->now;
+	effect->invite_id = invite->id;
+	effect->tenant = invite->call->tenant;
+	effect->call_id = bytes_of(invite->call->id);
+	effect->expires_at = expiry_of(invite);
+	random_uuid(&e->random, effect->client_request_id);
+	invite_write_body(invite, buffer_bytes(&e->topic), &effect->body);
+	if (!buffer_ok(&effect->body))
+		e->effects.out_of_memory = true;
+	for (size_t i = 0; i < batch->n; i++)
+		if (batch->items[i].job->sent_at.us == 0)
+			batch->items[i].job->sent_at = e->wall;
+	trace(e, "%s: request with %zu participant%s is sent", invite->call->id, batch->n,
+	      batch->n == 1 ? "" : "s");
+}
+
+/* Graph has become ill, or wants to be left alone: what is marked goes back to its call, which may
+ * change its mind about it. */
+static void take_back(struct engine *e, struct application *a)
+{
+	if (a->breaker.state != BREAKER_OPEN && !application_is_held(a, e->now))
+		return;
+	while (a->departing)
+		settle_unsent(e, a->departing);
+}
+
+/* The next application, behind the one whose request left last, that may send one. NULL: none. */
+static struct application *next_application(struct engine *e)
+{
+	uint32_t n = (uint32_t)e->policy->tenants.count;
+
+	for (uint32_t i = 0; i < n; i++) {
+		struct application *a = &e->applications[(e->leaving + i) % n];
+
+		if (a->departing && application_has_room(e, a)) {
+			e->leaving = a->tenant + 1;
+			return a;
+		}
+	}
+	return NULL;
+}
+
+void departure_run(struct engine *e)
+{
+	struct application *a;
+
+	for (size_t i = 0; i < e->policy->tenants.count; i++)
+		take_back(e, &e->applications[i]);
+	while (!e->effects.out_of_memory && (a = next_application(e)) != NULL) {
+		struct invite *invite = a->departing;
+
+		/* A command's time may have been over meanwhile. */
+		if (expiry_of(invite).us <= e->wall.us)
+			settle_unsent(e, invite);
+		else
+			post(e, invite);
+	}
+}
