@@ -227,7 +227,7 @@ static void work_on(struct engine *e, struct partition *p, const struct record *
 	metrics_add(e->metrics, METRIC_commands_read, 1);
 	result = command_parse(e->policy, record, &e->scratch, &command, &fault);
 	job = result == COMMAND_NO_MEMORY ? NULL : job_new(p, command);
-	if (!job || !job_copy_headers(job, e->policy, record)) {
+	if (!job || !job_copy_headers(job, e->policy, record) || !ledger_reserve(&p->ledger)) {
 		if (!job)
 			command_free(command);
 		job_free(job);

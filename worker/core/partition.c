@@ -8,7 +8,6 @@
 #include "worker/core/state.h"
 
 #include <stdlib.h>
-#include <utlist.h>
 
 /* Open commands of which each may take 8 bytes of a sparse map. */
 #define SPARSE_COMMANDS 480
@@ -82,6 +81,7 @@ static bool inherit(struct engine *e, struct partition *p, const struct event_of
 
 static void discard(struct partition *p)
 {
+	ledger_close(&p->ledger);
 	map_close(&p->inherited);
 	history_close(&p->history);
 	invited_close(&p->invited);
@@ -208,11 +208,11 @@ void partition_coarsen(struct map *map)
 
 bool partition_map(const struct partition *p, bool staged, struct map *ret)
 {
-	struct ledger_entry *open;
+	const struct ledger_entry *open;
 	bool has_base = false;
 
 	map_init(ret, p->ledger.next);
-	DL_FOREACH (p->ledger.open, open) {
+	for (open = ledger_first(&p->ledger); open; open = ledger_after(&p->ledger, open)) {
 		const struct job *job = (const struct job *)open;
 		struct map_entry entry;
 
@@ -282,8 +282,8 @@ void partition_free(struct engine *e, struct partition *p)
 			drop_look(e, call);
 		call_free(e, call);
 	}
-	while (p->ledger.open) {
-		struct job *job = (struct job *)p->ledger.open;
+	while (p->ledger.count > 0) {
+		struct job *job = (struct job *)ledger_first(&p->ledger);
 
 		ledger_settle(&p->ledger, &job->entry);
 		drop_write(e, &job->reply);
@@ -293,11 +293,8 @@ void partition_free(struct engine *e, struct partition *p)
 	}
 	if (p->is_paused)
 		metrics_add(e->metrics, METRIC_partitions_paused, -1);
-	map_close(&p->inherited);
-	history_close(&p->history);
-	invited_close(&p->invited);
 	HASH_DEL(e->partitions, p);
-	free(p);
+	discard(p);
 }
 
 /* True when the map might not fit, or not be half empty ('part' 2): it is dense as far as the

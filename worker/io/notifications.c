@@ -209,7 +209,8 @@ static void on_record(void *owner, const struct record *record)
 	if (n->state != NOTIFICATIONS_RUNNING || !source || source->is_revoked)
 		return;
 	taken = calloc(1, sizeof(*taken));
-	if (!taken) {
+	if (!taken || !ledger_reserve(&source->ledger)) {
+		free(taken);
 		fail(n, "no memory");
 		return;
 	}
@@ -317,14 +318,15 @@ static bool add_source(struct notifications *n, const struct consumer_offer *off
  * along. */
 static void drop_source(struct notifications *n, struct source *source)
 {
-	while (source->ledger.open) {
-		struct taken *taken = (struct taken *)source->ledger.open;
+	while (source->ledger.count > 0) {
+		struct taken *taken = (struct taken *)ledger_first(&source->ledger);
 
 		ledger_settle(&source->ledger, &taken->entry);
 		taken->source = NULL;
 		if (taken->n_open == 0)
 			free(taken);
 	}
+	ledger_close(&source->ledger);
 	DL_DELETE(n->sources, source);
 	free(source);
 }
