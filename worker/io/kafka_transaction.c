@@ -271,7 +271,7 @@ static void configure(rd_kafka_conf_t *conf)
 }
 
 static const struct kafka_property default_properties[] = {
-	{ "linger.ms", "2" },
+	{ "linger.ms", "1" },
 	/* A topic that is missing must show before the transaction is too old. */
 	{ "topic.metadata.propagation.max.ms", "1500" },
 };

@@ -178,7 +178,7 @@ static void configure(rd_kafka_conf_t *conf)
 }
 
 static const struct kafka_property default_properties[] = {
-	{ "linger.ms", "2" },
+	{ "linger.ms", "1.5" },
 };
 
 /* No time limit: a record is given up only when the broker refuses it. */
