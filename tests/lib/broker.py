@@ -52,6 +52,9 @@ broker.session.timeout.ms=4000
 log.cleaner.dedupe.buffer.size=4194304
 controlled.shutdown.enable=false
 """
+# Options of Java: one that serves for long, and one that has to start soon.
+LASTING = ("-Xmx1g", "-XX:+UseZGC")
+BRIEF = ("-Xmx512m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1")
 
 
 def run(command, seconds):
@@ -89,9 +92,9 @@ class Broker:
 
     def __init__(self, directory, version="3.9", overrides=None, relays=(), lasting=False,
                  sharing=None):
-        """One that is `lasting` is compiled as well as it can be, as where it serves for real; one
-        of a test has to start soon. `sharing`: what to do about an archive of classes, if not to
-        use the one that is kept."""
+        """One that is `lasting` is compiled as well as it can be and does not stop for its garbage,
+        as where it serves for real; one of a test has to start soon. `sharing`: what to do about an
+        archive of classes, if not to use the one that is kept."""
         self.directory = pathlib.Path(directory)
         self.directory.mkdir(parents=True, exist_ok=True)
         self.version = VERSIONS.get(version, version)
@@ -100,7 +103,7 @@ class Broker:
         self.port = free_port()
         self.relay_targets = [free_port() for _ in relays]
         self.process = None
-        self.compiler = [] if lasting else ["-XX:TieredStopAtLevel=1"]
+        self.options = LASTING if lasting else BRIEF
         self._format({**self._listeners(relays), **(overrides or {})})
 
     def _classes(self):
@@ -112,7 +115,7 @@ class Broker:
         return f"127.0.0.1:{self.port}"
 
     def _java(self, *argv):
-        options = ["-Xmx512m", "-XX:+UseSerialGC", self.sharing, *self.compiler]
+        options = [*self.options, self.sharing]
         options += ["-Dorg.slf4j.simpleLogger.defaultLogLevel=warn"]
         options += ["-Dorg.slf4j.simpleLogger.showDateTime=true"]
         return ["java", *options, "-cp", f"{self.jars}/*", *argv]
