@@ -43,6 +43,23 @@ struct call *application_first(const struct application *a)
 	return a->ring[QUEUE_HIGH] ? a->ring[QUEUE_HIGH] : a->ring[QUEUE_NORMAL];
 }
 
+struct application *application_in_turn(struct engine *e, uint32_t *turn,
+                                        bool (*test)(const struct engine *e,
+                                                     const struct application *a))
+{
+	uint32_t n = (uint32_t)e->policy->tenants.count;
+
+	for (uint32_t i = 0; i < n; i++) {
+		struct application *a = &e->applications[(*turn + i) % n];
+
+		if (test(e, a)) {
+			*turn = a->tenant + 1;
+			return a;
+		}
+	}
+	return NULL;
+}
+
 void application_begin(struct engine *e, struct application *a)
 {
 	e->begun++;

@@ -83,20 +83,10 @@ static void take_back(struct engine *e, struct application *a)
 		settle_unsent(e, a->departing);
 }
 
-/* The next application, behind the one whose request left last, that may send one. NULL: none. */
-static struct application *next_application(struct engine *e)
+/* True when a request of it could leave now. */
+static bool may_leave(const struct engine *e, const struct application *a)
 {
-	uint32_t n = (uint32_t)e->policy->tenants.count;
-
-	for (uint32_t i = 0; i < n; i++) {
-		struct application *a = &e->applications[(e->leaving + i) % n];
-
-		if (a->departing && application_has_room(e, a)) {
-			e->leaving = a->tenant + 1;
-			return a;
-		}
-	}
-	return NULL;
+	return a->departing && application_has_room(e, a);
 }
 
 void departure_run(struct engine *e)
@@ -105,13 +95,14 @@ void departure_run(struct engine *e)
 
 	for (size_t i = 0; i < e->policy->tenants.count; i++)
 		take_back(e, &e->applications[i]);
-	while (!e->effects.out_of_memory && (a = next_application(e)) != NULL) {
-		struct invite *invite = a->departing;
-
+	while (!e->effects.out_of_memory) {
+		a = application_in_turn(e, &e->leaving, may_leave);
+		if (!a)
+			return;
 		/* A command's time may have been over meanwhile. */
-		if (expiry_of(invite).us <= e->wall.us)
-			settle_unsent(e, invite);
+		if (expiry_of(a->departing).us <= e->wall.us)
+			settle_unsent(e, a->departing);
 		else
-			post(e, invite);
+			post(e, a->departing);
 	}
 }

@@ -227,22 +227,6 @@ static bool may_serve(const struct engine *e, const struct application *a)
 	                       limiter_ready_at(&a->limiter, &e->rates.application, e->now));
 }
 
-/* The next application, behind the one that was served last, that may be. NULL: none may. */
-static struct application *next_application(struct engine *e)
-{
-	uint32_t n = (uint32_t)e->policy->tenants.count;
-
-	for (uint32_t i = 0; i < n; i++) {
-		struct application *a = &e->applications[(e->turn + i) % n];
-
-		if (may_serve(e, a)) {
-			e->turn = a->tenant + 1;
-			return a;
-		}
-	}
-	return NULL;
-}
-
 static void release(struct engine *e)
 {
 	for (unsigned i = 0; i < e->policy->release_per_step; i++) {
@@ -250,7 +234,7 @@ static void release(struct engine *e)
 
 		if (e->effects.out_of_memory)
 			return;
-		a = next_application(e);
+		a = application_in_turn(e, &e->turn, may_serve);
 		if (!a)
 			return;
 		serve(e, a);

@@ -39,6 +39,12 @@ struct application {
  * them a moment ago. False when there is no memory. */
 bool application_open(struct engine *e, uint32_t tenant) MUST_CHECK;
 
+/* The next application behind the one of the last '*turn', which moves on, that passes the test.
+ * NULL: none does. */
+struct application *application_in_turn(struct engine *e, uint32_t *turn,
+                                        bool (*test)(const struct engine *e,
+                                                     const struct application *a));
+
 /* The first call whose turn it is; NULL when none is ready. */
 struct call *application_first(const struct application *a);
 
