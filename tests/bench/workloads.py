@@ -65,9 +65,10 @@ WORKLOADS = (
 # What the broker does first, and nobody measures: all that it has to do for any program.
 WARM_UP = 2 * (("b", WORKERS[1]), ("e", WORKERS[1]), ("b", WORKERS[0]))
 
-# A sanity run: enough to see that all parts work together, and too little to measure anything.
+# A sanity run: enough to see that all parts work together and to use some time of a processor, and
+# too little to measure anything.
 QUICK = {
-    "b": {"count": 4_000, "calls": 500},
+    "b": {"count": 16_000, "calls": 500},
     "e": {"count": 1_000, "calls": 500, "seconds": 1, "systems": WORKERS + FLOOR},
 }
 
