@@ -44,8 +44,8 @@ static wall_t expiry_of(const struct invite *invite)
 	return first;
 }
 
-/* Give the request to the shell. */
-static void post(struct engine *e, struct invite *invite)
+/* Give the request to the shell; 'expires_at': when the first of its commands does. */
+static void post(struct engine *e, struct invite *invite, wall_t expires_at)
 {
 	struct effect_post *effect = effects_post(&e->effects);
 	const struct batch *batch = &invite->batch;
@@ -61,7 +61,7 @@ static void post(struct engine *e, struct invite *invite)
 	effect->invite_id = invite->id;
 	effect->tenant = invite->call->tenant;
 	effect->call_id = bytes_of(invite->call->id);
-	effect->expires_at = expiry_of(invite);
+	effect->expires_at = expires_at;
 	random_uuid(&e->random, effect->client_request_id);
 	invite_write_body(invite, buffer_bytes(&e->topic), &effect->body);
 	if (!buffer_ok(&effect->body))
@@ -96,13 +96,16 @@ void departure_run(struct engine *e)
 	for (size_t i = 0; i < e->policy->tenants.count; i++)
 		take_back(e, &e->applications[i]);
 	while (!e->effects.out_of_memory) {
+		wall_t expires_at;
+
 		a = application_in_turn(e, &e->leaving, may_leave);
 		if (!a)
 			return;
+		expires_at = expiry_of(a->departing);
 		/* A command's time may have been over meanwhile. */
-		if (expiry_of(a->departing).us <= e->wall.us)
+		if (expires_at.us <= e->wall.us)
 			settle_unsent(e, a->departing);
 		else
-			post(e, a->departing);
+			post(e, a->departing, expires_at);
 	}
 }

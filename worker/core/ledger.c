@@ -126,5 +126,5 @@ int64_t ledger_frontier(const struct ledger *l)
 
 int64_t ledger_span(const struct ledger *l)
 {
-	return l->count > 0 ? l->next - l->places[l->first]->offset : 0;
+	return l->count > 0 ? l->next - ledger_frontier(l) : 0;
 }

@@ -216,7 +216,7 @@ static void fail_hopeless(struct engine *e, struct application *a)
 static bool may_begin(const struct engine *e, const struct application *a)
 {
 	return application_may_begin(e, a) &&
-	       (first_call(a)->doubts == 0 || application_has_room(e, a));
+	       (application_has_room(e, a) || first_call(a)->doubts == 0);
 }
 
 /* True when a call of it could be served now. */
