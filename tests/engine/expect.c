@@ -139,6 +139,13 @@ int64_t waited_for(struct world *w, int64_t offset, const char *member)
 	return json_integer_value(waited);
 }
 
+void expect_attempts(struct world *w, int64_t offset, json_int_t attempts)
+{
+	const json_t *reply = world_find(w, 0, offset)->reply;
+
+	assert_int_equal(json_integer_value(json_object_get(reply, "attempts")), attempts);
+}
+
 void expect_no_reply(struct world *w, int64_t offset)
 {
 	assert_null(world_find(w, 0, offset)->reply);

@@ -22,6 +22,7 @@ void expect_status(struct world *w, int64_t offset, const char *status);
 void expect_error(struct world *w, int64_t offset, const char *code);
 void expect_evidence(struct world *w, int64_t offset, const char *evidence);
 void expect_message(struct world *w, int64_t offset, const char *part);
+void expect_attempts(struct world *w, int64_t offset, json_int_t attempts);
 void expect_no_reply(struct world *w, int64_t offset);
 void expect_stored(struct world *w, int64_t offset);
 

@@ -221,8 +221,7 @@ static void a_request_that_waits_for_its_mark_is_held_back(void **state)
 	assert_int_equal(w->n_marks, 1);
 	cancel(w, 2);
 	expect_withdrawn(w, 0, 2);
-	assert_int_equal(
-	    json_integer_value(json_object_get(world_find(w, 0, 0)->reply, "attempts")), 0);
+	expect_attempts(w, 0, 0);
 	assert_int_equal(w->n_marks, 2);
 	world_mark(w);
 	assert_int_equal(w->n_posts, 0);

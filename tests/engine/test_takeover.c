@@ -470,8 +470,7 @@ static void a_command_that_expires_between_its_mark_and_its_request_is_not_sent(
 	w->now = instant_add(w->now, duration_ms(1000));
 	world_mark(w);
 	expect_status(w, 0, "expired");
-	assert_int_equal(
-	    json_integer_value(json_object_get(world_find(w, 0, 0)->reply, "attempts")), 0);
+	expect_attempts(w, 0, 0);
 	world_mark(w);
 	EXPECT_REQUESTS(w, "bob");
 }
