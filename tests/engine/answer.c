@@ -28,8 +28,10 @@ void world_answer_post(struct world *w, struct world_post *post, struct answer a
 {
 	assert_true(post && post->is_open);
 	post->is_open = false;
+	post->answered = w->steps + 1;
+	post->is_accepted = answer.progress == ANSWER_COMPLETE && answer.http_status / 100 == 2;
 	answer.sent_at = post->sent;
-	if (answer.progress == ANSWER_COMPLETE && answer.http_status / 100 == 2)
+	if (post->is_accepted)
 		graph_apply(&w->graph, post->call, post->partition, post->body);
 	world_happen(
 	    w, (struct event){ .type = EVENT_ANSWER, .answer = { post->invite_id, &answer } });

@@ -67,8 +67,11 @@ struct world_post {
 	uint64_t invite_id;
 	uint32_t tenant;
 	char call[WORLD_CALL_SIZE];
-	json_t *body;    /* Owned */
-	unsigned chosen; /* The step in which its mark was asked for */
+	json_t *body;      /* Owned */
+	unsigned chosen;   /* The step in which its mark was asked for */
+	unsigned left;     /* The step in which it was sent, … */
+	unsigned answered; /* … and that of its answer; 0: none */
+	bool is_accepted;
 	instant_t sent;
 	wall_t expires_at;
 	bool is_open;

@@ -137,18 +137,18 @@ static bool was_pending(const struct world_command *c, const struct world_post *
 	       (c->replied_step == 0 || c->replied_step > post->chosen);
 }
 
-/* The commands of the call when the request was chosen, in the order of sending. */
-static size_t list_pending(const struct world *w, const struct world_post *post,
-                           const struct world_command *list[static PENDING_MAX])
+/* The request of the same call that was in flight when this one was chosen, or NULL. */
+static const struct world_post *post_before(const struct world *w, const struct world_post *post)
 {
-	size_t n = 0;
+	for (size_t i = w->n_posts; i-- > 0;) {
+		const struct world_post *other = &w->posts[i];
 
-	for (int high = 1; high >= 0; high--)
-		for (size_t i = 0; i < w->n_commands && n < PENDING_MAX; i++)
-			if (w->commands[i].is_high == (high == 1) &&
-			    was_pending(&w->commands[i], post))
-				list[n++] = &w->commands[i];
-	return n;
+		if (other != post && !other->is_orphan && other->partition == post->partition &&
+		    strcmp(other->call, post->call) == 0 && other->left <= post->chosen &&
+		    other->answered > post->chosen)
+			return other;
+	}
+	return NULL;
 }
 
 /* Whose participant it is. */
@@ -165,6 +165,39 @@ static struct tag tag_of(const json_t *participant)
 	assert_non_null(text);
 	assert_int_equal(sscanf(text, "%" SCNd64 "/%zu", &tag.offset, &tag.index), 2);
 	return tag;
+}
+
+static bool carries(const struct world_post *post, int64_t command_tag)
+{
+	const json_t *one;
+	size_t i;
+
+	json_array_foreach(json_object_get(post->body, "participants"), i, one)
+	{
+		if (tag_of(one).offset == command_tag)
+			return true;
+	}
+	return false;
+}
+
+/* The commands of the call when the request was chosen, in the order of sending; without those that
+ * the request 'before' carried. */
+static size_t list_pending(const struct world *w, const struct world_post *post,
+                           const struct world_post *before,
+                           const struct world_command *list[static PENDING_MAX])
+{
+	size_t n = 0;
+
+	for (int high = 1; high >= 0; high--) {
+		for (size_t i = 0; i < w->n_commands && n < PENDING_MAX; i++) {
+			const struct world_command *c = &w->commands[i];
+
+			if (c->is_high == (high == 1) && was_pending(c, post) &&
+			    !(before && carries(before, c->tag)))
+				list[n++] = c;
+		}
+	}
+	return n;
 }
 
 static const char *name_of(const json_t *participant)
@@ -197,13 +230,17 @@ static void judge_batch(const struct world *w, const json_t *participants)
 	}
 }
 
-/* The request's commands are the first ones of the call, none left out. */
+/* The request's commands are the first ones of the call, none left out. One that was chosen while
+ * another was in flight leaves only behind an accepted one. */
 static void judge_order(const struct world *w, const struct world_post *post,
                         const json_t *participants)
 {
+	const struct world_post *before = post_before(w, post);
 	const struct world_command *list[PENDING_MAX];
-	size_t n = list_pending(w, post, list);
+	size_t n = list_pending(w, post, before, list);
 	size_t at = 0;
+
+	assert_true(!before || before->is_accepted);
 
 	for (size_t i = 0; i < json_array_size(participants); i++) {
 		struct tag tag = tag_of(json_array_get(participants, i));

@@ -190,7 +190,8 @@ static void another_call_or_tenant_is_not_over(void **state)
 	assert_int_equal(w->n_posts, 3);
 }
 
-/* Of the two commands of a call, the owner before has begun the second. */
+/* Of the two commands of a call, the owner before has begun the second; the mark of the first did
+ * not come. */
 static void begin_second(struct world *w, struct given second)
 {
 	w->policy.batch_max = 1;
@@ -201,7 +202,10 @@ static void begin_second(struct world *w, struct given second)
 	second.who = "bob";
 	second.is_high = true;
 	world_give(w, second);
+	w->marks_by_hand = true;
 	world_elapse(w, 10000);
+	world_mark(w);
+	w->marks_by_hand = false;
 	assert_string_equal(world_who(w, 1), "bob");
 }
 

@@ -65,6 +65,7 @@ static void take_posts(struct world *w, const struct effects *f)
 		post = &w->posts[w->n_posts++];
 		*post = (struct world_post){ .invite_id = effect->invite_id,
 			                     .tenant = effect->tenant,
+			                     .left = w->steps,
 			                     .sent = w->now,
 			                     .expires_at = effect->expires_at,
 			                     .is_open = true };

@@ -105,9 +105,10 @@ static bool is_whole(const struct batch *batch, const struct job *job)
 	return batch->n == job->n_results;
 }
 
-void batch_choose(const struct policy *policy, const struct call *call, struct batch *ret)
+/* Choose 'first' and what may travel with it. */
+static void choose_from(const struct policy *policy, const struct call *call, struct job *first,
+                        struct batch *ret)
 {
-	struct job *first = call_first(call);
 	struct job *job;
 
 	*ret = (struct batch){ 0 };
@@ -120,4 +121,21 @@ void batch_choose(const struct policy *policy, const struct call *call, struct b
 		else
 			ret->is_closed = true;
 	}
+}
+
+void batch_choose(const struct policy *policy, const struct call *call, struct batch *ret)
+{
+	choose_from(policy, call, call_first(call), ret);
+}
+
+void batch_choose_next(const struct policy *policy, const struct call *call, struct batch *ret)
+{
+	struct job *job = call_first(call);
+
+	while (job && !job_has_new(job))
+		job = call_after(call, job);
+	if (job && !job_is_started(job))
+		choose_from(policy, call, job, ret);
+	else
+		*ret = (struct batch){ 0 };
 }

@@ -15,19 +15,11 @@ static bool is_target(const struct job *cancel, const struct job *job)
 	                   command_text(job->command, job->command->id));
 }
 
-static bool has_new(const struct job *job)
-{
-	for (size_t i = job->first_new; i < job->n_results; i++)
-		if (job->results[i].delivery == DELIVERY_NEW)
-			return true;
-	return false;
-}
-
 void cancel_rest(struct engine *e, struct job *job)
 {
 	int16_t error;
 
-	if (!job->is_canceled || !has_new(job))
+	if (!job->is_canceled || !job_has_new(job))
 		return;
 	error =
 	    respond_add_error(e, job, REASON_CANCELED, reason_meaning(REASON_CANCELED), NULL, 0);
@@ -36,13 +28,15 @@ void cancel_rest(struct engine *e, struct job *job)
 			job_decide(job, i, STATUS_CANCELED, -1, error);
 }
 
-/* A request that waits for its mark, or for room, has not left: without it the command is new
- * again. Its company goes with the next one. */
+/* A request that waits for its mark, for room, or for another's answer has not left: without it
+ * the command is new again. Its company goes with the next one. */
 static void hold_back(struct engine *e, const struct call *call, const struct job *cancel)
 {
 	struct invite *invite = call->invite;
 
-	if (!invite || invite->state == INVITE_IN_FLIGHT)
+	if (invite && invite->state == INVITE_IN_FLIGHT)
+		invite = invite->successor;
+	if (!invite)
 		return;
 	for (size_t i = 0; i < invite->batch.n; i++) {
 		if (!is_target(cancel, invite->batch.items[i].job))

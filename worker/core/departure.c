@@ -3,6 +3,7 @@
 
 #include "worker/core/scheduler.h"
 #include "worker/core/settle.h"
+#include "worker/core/successor.h"
 
 #include <utlist.h>
 
@@ -10,7 +11,7 @@ void departure_add(struct engine *e, struct invite *invite)
 {
 	struct application *a = invite->application;
 
-	invite->state = INVITE_MARKED;
+	invite->state = INVITE_DEPARTING;
 	DL_APPEND(a->departing, invite);
 	if (application_has_room(e, a))
 		return;
@@ -23,7 +24,7 @@ void departure_cancel(struct engine *e, struct invite *invite)
 	struct application *a = invite->application;
 
 	CHECK(invite->state != INVITE_IN_FLIGHT);
-	if (invite->state == INVITE_MARKED)
+	if (invite->state == INVITE_DEPARTING)
 		DL_DELETE(a->departing, invite);
 	slots_remove(&e->invites, invite->id);
 	application_drop(e, a);
@@ -71,6 +72,7 @@ static void post(struct engine *e, struct invite *invite, wall_t expires_at)
 			batch->items[i].job->sent_at = e->wall;
 	trace(e, "%s: request with %zu participant%s is sent", invite->call->id, batch->n,
 	      batch->n == 1 ? "" : "s");
+	successor_begin(e, invite->call);
 }
 
 /* Graph has become ill, or wants to be left alone: what is marked goes back to its call, which may

@@ -160,8 +160,12 @@ static void marked(struct engine *e, uint64_t invite_id)
 {
 	struct invite *invite = slots_find(&e->invites, invite_id);
 
-	if (invite && invite->state == INVITE_MARKING)
+	if (!invite || invite->state != INVITE_MARKING)
+		return;
+	if (invite->call->invite == invite)
 		departure_add(e, invite);
+	else
+		invite->state = INVITE_MARKED;
 }
 
 static void answered(struct engine *e, const struct event *event)

@@ -5,6 +5,7 @@
 #include "worker/core/cancel.h"
 #include "worker/core/doubt.h"
 #include "worker/core/respond.h"
+#include "worker/core/successor.h"
 
 #include <stdio.h>
 
@@ -116,7 +117,9 @@ static void enqueue(struct engine *e, struct partition *p, struct job *job)
 		call_doubt(e, call);
 	else if (job_is_decided(job))
 		respond_job(e, job);
-	if (call->state != CALL_BUSY)
+	if (call->state == CALL_BUSY)
+		successor_update(e, call);
+	else
 		call_update(e, call);
 }
 

@@ -236,6 +236,14 @@ void job_decide_rest(struct job *job, enum status status, int16_t error)
 			job_decide(job, i, status, -1, error);
 }
 
+bool job_has_new(const struct job *job)
+{
+	for (size_t i = job->first_new; i < job->n_results; i++)
+		if (job->results[i].delivery == DELIVERY_NEW)
+			return true;
+	return false;
+}
+
 bool job_is_started(const struct job *job)
 {
 	for (size_t i = 0; i < job->n_results; i++)

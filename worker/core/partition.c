@@ -6,6 +6,7 @@
 #include "worker/core/scheduler.h"
 #include "worker/core/settle.h"
 #include "worker/core/state.h"
+#include "worker/core/successor.h"
 
 #include <stdlib.h>
 
@@ -240,6 +241,12 @@ struct partition *partition_find(const struct engine *e, int32_t number)
 	return p;
 }
 
+static void forget_unsent(struct engine *e, struct invite *invite)
+{
+	departure_cancel(e, invite);
+	scheduler_forget(e, invite);
+}
+
 /* A request that was sent goes on, but its answer will change nothing. One that was not will never
  * be. */
 static void orphan_invite(struct engine *e, struct call *call)
@@ -249,10 +256,12 @@ static void orphan_invite(struct engine *e, struct call *call)
 	call->invite = NULL;
 	call->state = CALL_IDLE;
 	if (invite->state != INVITE_IN_FLIGHT) {
-		departure_cancel(e, invite);
-		scheduler_forget(e, invite);
+		forget_unsent(e, invite);
 		return;
 	}
+	if (invite->successor)
+		forget_unsent(e, invite->successor);
+	invite->successor = NULL;
 	invite->call = NULL;
 	invite->batch.n = 0;
 }
@@ -389,7 +398,8 @@ void partition_revoke(struct engine *e, struct partition *p)
 	p->state = PARTITION_REVOKING;
 	trace(e, "p%d is to be given back", p->number);
 	HASH_ITER (hh, p->calls, call, next) {
-		if (call->invite && call->invite->state == INVITE_MARKED) {
+		successor_drop(e, call);
+		if (call->invite && call->invite->state == INVITE_DEPARTING) {
 			settle_unsent(e, call->invite);
 			continue;
 		}

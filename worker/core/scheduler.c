@@ -82,26 +82,34 @@ void scheduler_forget(struct engine *e, struct invite *invite)
 	LL_PREPEND(e->spare_invites, invite);
 }
 
-/* Choose the next request of a call and ask for its mark. */
-static void begin_invite(struct engine *e, struct call *call)
+struct invite *scheduler_begin(struct engine *e, struct call *call, const struct batch *batch)
 {
 	struct invite *invite = new_invite(e);
 
 	if (!invite) {
 		e->effects.out_of_memory = true;
-		return;
+		return NULL;
 	}
 	invite->call = call;
 	invite->sent = e->now;
-	batch_choose(e->policy, call, &invite->batch);
-	call->invite = invite;
-	call->state = CALL_BUSY;
+	invite->batch = *batch;
 	invite->application = application_of(e, call);
 	application_begin(e, invite->application);
 	mark_sent(e, invite);
 	trace(e, "%s: request with %zu of %zu command%s waits for its mark", call->id,
 	      invite->batch.n, invite->batch.n_jobs, invite->batch.n_jobs == 1 ? "" : "s");
 	effects_mark(&e->effects, invite->id, call->partition->number);
+	return invite;
+}
+
+/* The call's next request. */
+static void begin_first(struct engine *e, struct call *call)
+{
+	struct batch batch;
+
+	batch_choose(e->policy, call, &batch);
+	call->invite = scheduler_begin(e, call, &batch);
+	call->state = call->invite ? CALL_BUSY : CALL_IDLE;
 }
 
 /* Whose turn it is. A look proves little, so that Graph is rather probed by an invite. */
@@ -125,18 +133,28 @@ static void serve(struct engine *e, struct application *a)
 {
 	struct call *call = first_call(a);
 
-	CHECK(limiter_reserve(&a->limiter, &e->rates.application, e->now));
 	scheduler_remove(e, call);
 	call_expire(e, call);
-	if (!call_first(call) || !limiter_reserve(&call->limiter, &e->rates.call, e->now)) {
-		limiter_return(&a->limiter);
+	if (!call_first(call) || !scheduler_reserve(e, call)) {
 		call_update(e, call);
 	} else if (call->doubts > 0) {
 		scheduler_sent(e, call);
 		doubt_look(e, call);
 	} else {
-		begin_invite(e, call);
+		begin_first(e, call);
 	}
+}
+
+bool scheduler_reserve(struct engine *e, struct call *call)
+{
+	struct application *a = application_of(e, call);
+
+	if (!limiter_reserve(&a->limiter, &e->rates.application, e->now))
+		return false;
+	if (limiter_reserve(&call->limiter, &e->rates.call, e->now))
+		return true;
+	limiter_return(&a->limiter);
+	return false;
 }
 
 void scheduler_sent(struct engine *e, struct call *call)

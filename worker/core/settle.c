@@ -6,6 +6,7 @@
 #include "worker/core/respond.h"
 #include "worker/core/retry.h"
 #include "worker/core/scheduler.h"
+#include "worker/core/successor.h"
 #include "worker/core/verdict.h"
 
 #include <stdio.h>
@@ -425,19 +426,52 @@ void settle_unsent(struct engine *e, struct invite *invite)
 {
 	struct answered a = { .e = e, .call = invite->call, .invite = invite };
 	struct partition *partition = a.call->partition;
+	bool is_first = a.call->invite == invite;
 
 	departure_cancel(e, invite);
-	a.call->invite = NULL;
-	a.call->state = CALL_IDLE;
+	if (is_first) {
+		a.call->invite = NULL;
+		a.call->state = CALL_IDLE;
+	} else {
+		a.call->invite->successor = NULL;
+	}
 	renew(&a);
 	for (size_t i = 0; i < invite->batch.n; i++)
 		if (begins_job(&invite->batch, i))
 			invite->batch.items[i].job->attempts--;
 	settle_batch(&a);
-	partition_leave_call(a.call);
-	call_update(e, a.call);
+	if (is_first) {
+		partition_leave_call(a.call);
+		call_update(e, a.call);
+	}
 	partition_check_quiet(e, partition);
 	scheduler_forget(e, invite);
+}
+
+/* What the answer means for the call, which goes on with the request that follows, or finds out
+ * what is next. */
+static void settle_call(struct answered *a)
+{
+	struct engine *e = a->e;
+	struct call *call = a->call;
+	struct partition *partition = call->partition;
+
+	outcome_judge(a->answer, e->policy->graph_url, bytes_of(call->id), e->wall, &e->operation,
+	              &a->outcome);
+	out_of_memory_if(e, !buffer_ok(&e->operation));
+	note_answer(a);
+	note_health(a);
+	if (a->outcome.class != OUTCOME_ACCEPTED || !successor_may_follow(e, call))
+		successor_drop(e, call);
+	call->invite = a->invite->successor;
+	call->state = call->invite ? CALL_BUSY : CALL_IDLE;
+	apply(a);
+	settle_batch(a);
+	if (!call->invite) {
+		partition_leave_call(call);
+		call_update(e, call);
+	}
+	partition_check_quiet(e, partition);
 }
 
 void settle_answer(struct engine *e, struct invite *invite, const struct answer *answer)
@@ -447,24 +481,12 @@ void settle_answer(struct engine *e, struct invite *invite, const struct answer 
 		              .application = invite->application,
 		              .invite = invite,
 		              .answer = answer };
-	struct partition *partition;
 
 	slots_remove(&e->invites, invite->id);
-	if (a.call) {
-		partition = a.call->partition;
-		outcome_judge(answer, e->policy->graph_url, bytes_of(a.call->id), e->wall,
-		              &e->operation, &a.outcome);
-		out_of_memory_if(e, !buffer_ok(&e->operation));
-		note_answer(&a);
-		note_health(&a);
-		a.call->invite = NULL;
-		a.call->state = CALL_IDLE;
-		apply(&a);
-		settle_batch(&a);
-		partition_leave_call(a.call);
-		call_update(e, a.call);
-		partition_check_quiet(e, partition);
-	}
+	if (a.call)
+		settle_call(&a);
 	application_end(e, invite->application);
+	if (invite->successor)
+		successor_follow(e, invite->successor);
 	scheduler_forget(e, invite);
 }

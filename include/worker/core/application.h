@@ -19,7 +19,7 @@ struct application {
 	uint32_t n_waiting;             /* Commands of the calls that wait for it */
 	uint32_t begun;                 /* Requests and looks, from their choice to their end */
 	uint32_t in_flight;             /* Those of them that were sent */
-	struct invite *departing;       /* Those that are marked, in the order of their marks */
+	struct invite *departing;       /* Those that wait for room, in turn */
 	struct concurrency concurrency; /* How many may be … */
 	struct breaker breaker;         /* … and whether any */
 	struct limiter limiter;

@@ -25,4 +25,8 @@ struct batch {
 /* Choose for 'call', whose queue is not empty. */
 void batch_choose(const struct policy *policy, const struct call *call, struct batch *ret);
 
+/* Choose what could follow the call's request that is in flight, once all of that is accepted.
+ * Empty when nothing could, or the rest of a command would come first. */
+void batch_choose_next(const struct policy *policy, const struct call *call, struct batch *ret);
+
 #endif

@@ -7,7 +7,7 @@
  *    +----------------------+---------------------------------------------+ answer
  *
  * One request of a call is in flight at a time, so its commands are sent in the order of their
- * offsets, those of high priority first. */
+ * offsets, those of high priority first. The next one may be begun meanwhile: see successor.h. */
 #ifndef WORKER_CORE_CALL_H
 #define WORKER_CORE_CALL_H
 

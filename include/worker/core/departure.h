@@ -7,7 +7,8 @@
 
 #include "worker/core/state.h"
 
-/* The request has its mark: it stands behind those of its application. */
+/* The request has its mark, and no other of its call is in flight: it stands behind those of its
+ * application. */
 void departure_add(struct engine *e, struct invite *invite);
 
 /* The request, which was not sent, never is: it loses its place and its tokens. Its call still

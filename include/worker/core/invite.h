@@ -5,9 +5,10 @@
 #include "worker/core/batch.h"
 
 enum invite_state {
-	INVITE_MARKING,  /* Waits for leave to be sent */
-	INVITE_MARKED,   /* Has it, and waits for room among those in flight */
-	INVITE_IN_FLIGHT /* Was given to the shell */
+	INVITE_MARKING, /* Waits for leave to be sent */
+	INVITE_MARKED,  /* Has it, and waits for the answer to the one before it: see successor.h */
+	INVITE_DEPARTING, /* Waits for room among those in flight: see departure.h */
+	INVITE_IN_FLIGHT  /* Was given to the shell */
 };
 
 struct invite {
@@ -17,7 +18,8 @@ struct invite {
 	struct application *application; /* In which it counts */
 	struct batch batch;
 	instant_t sent;
-	struct invite *prev, *next; /* Of those that are marked, or kept to be used again */
+	struct invite *successor;   /* The call's next, while this one is in flight; NULL: none */
+	struct invite *prev, *next; /* Of those that depart, or kept to be used again */
 };
 
 /* Append the client context: the caller's, or one that names topic, partition, offsets and the

@@ -183,7 +183,8 @@ static inline bool job_is_decided(const struct job *job)
 	return job->n_done == job->n_results;
 }
 
-/* True when a part of it was or is being sent. */
+/* True when a part of it is still to be sent; when a part of it was or is being sent. */
+bool job_has_new(const struct job *job);
 bool job_is_started(const struct job *job);
 
 /* True when its reply, or what stands for it, is stored; 'staged': or in the open transaction. */

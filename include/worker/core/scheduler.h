@@ -17,6 +17,14 @@ void scheduler_remove(struct engine *e, struct call *call);
  * the rest. */
 void scheduler_run(struct engine *e);
 
+/* Begin a request for what is chosen, whose tokens are reserved: its mark is asked for. NULL when
+ * there is no memory. */
+struct invite *scheduler_begin(struct engine *e, struct call *call,
+                               const struct batch *batch) MUST_CHECK;
+
+/* Reserve a token of the application and one of the call. False when there are none. */
+bool scheduler_reserve(struct engine *e, struct call *call) MUST_CHECK;
+
 /* A request of the call, whose tokens are reserved, is sent now, or is not sent after all. */
 void scheduler_sent(struct engine *e, struct call *call);
 void scheduler_unsent(struct engine *e, struct call *call);
