@@ -397,6 +397,16 @@ static void judge_waits(const struct world *w, const json_t *reply)
 	assert_in_range(sum, 0, w->now.us / 1000);
 }
 
+/* The last request is told where there was one, and only there. */
+static void judge_requests(const json_t *reply)
+{
+	const json_t *batch = json_object_get(reply, "batch");
+	bool was_sent = json_integer_value(json_object_get(reply, "attempts")) > 0;
+
+	assert_true((json_integer_value(json_object_get(batch, "commands")) > 0) == was_sent);
+	assert_true((json_integer_value(json_object_get(batch, "participants")) > 0) == was_sent);
+}
+
 void oracle_reply(const struct world *w, const struct world_command *c)
 {
 	const json_t *participants = json_object_get(c->reply, "participants"), *one;
@@ -404,6 +414,7 @@ void oracle_reply(const struct world *w, const struct world_command *c)
 
 	assert_false(c->is_gone || c->is_done || c->is_void);
 	judge_waits(w, c->reply);
+	judge_requests(c->reply);
 	json_array_foreach(participants, i, one)
 	{
 		unsigned n = graph_count(&w->graph, c->partition, c->tag, i);

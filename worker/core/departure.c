@@ -45,6 +45,22 @@ static wall_t expiry_of(const struct invite *invite)
 	return first;
 }
 
+/* What the replies to its commands will say of it. */
+static void note_departure(const struct engine *e, const struct batch *batch)
+{
+	for (size_t i = 0; i < batch->n; i++) {
+		struct job *job = batch->items[i].job;
+
+		if (!batch_begins_job(batch, i))
+			continue;
+		job->attempts++;
+		job->batch_commands = (uint8_t)batch->n_jobs;
+		job->batch_participants = (uint8_t)batch->n;
+		if (job->sent_at.us == 0)
+			job->sent_at = e->wall;
+	}
+}
+
 /* Give the request to the shell; 'expires_at': when the first of its commands does. */
 static void post(struct engine *e, struct invite *invite, wall_t expires_at)
 {
@@ -62,14 +78,12 @@ static void post(struct engine *e, struct invite *invite, wall_t expires_at)
 	effect->invite_id = invite->id;
 	effect->tenant = invite->call->tenant;
 	effect->call_id = bytes_of(invite->call->id);
+	note_departure(e, batch);
 	effect->expires_at = expires_at;
 	random_uuid(&e->random, effect->client_request_id);
 	invite_write_body(invite, buffer_bytes(&e->topic), &effect->body);
 	if (!buffer_ok(&effect->body))
 		e->effects.out_of_memory = true;
-	for (size_t i = 0; i < batch->n; i++)
-		if (batch->items[i].job->sent_at.us == 0)
-			batch->items[i].job->sent_at = e->wall;
 	trace(e, "%s: request with %zu participant%s is sent", invite->call->id, batch->n,
 	      batch->n == 1 ? "" : "s");
 	successor_begin(e, invite->call);

@@ -34,7 +34,7 @@ static void arm(struct engine *e, struct application *a, instant_t at)
 	effects_alarm(&e->effects, a->alarm_id, at);
 }
 
-/* Count the jobs of a request, and mark their participants as sent. */
+/* The jobs of a request are active, and their participants count as sent. */
 static void mark_sent(struct engine *e, struct invite *invite)
 {
 	struct batch *batch = &invite->batch;
@@ -43,12 +43,8 @@ static void mark_sent(struct engine *e, struct invite *invite)
 	for (size_t i = 0; i < batch->n; i++) {
 		struct job *job = batch->items[i].job;
 
-		if (job != last) {
+		if (job != last)
 			partition_activate(job);
-			job->attempts++;
-			job->batch_commands = (uint8_t)batch->n_jobs;
-			job->batch_participants = (uint8_t)batch->n;
-		}
 		job->results[batch->items[i].index].delivery = DELIVERY_SENT;
 		last = job;
 	}

@@ -28,12 +28,6 @@ struct answered {
 	struct outcome outcome;
 };
 
-/* True for the first item of each job of the batch. */
-static bool begins_job(const struct batch *batch, size_t i)
-{
-	return i == 0 || batch->items[i].job != batch->items[i - 1].job;
-}
-
 /* Had no effect: all of it may be sent again. */
 static void renew(struct answered *a)
 {
@@ -50,7 +44,7 @@ static void retry(struct answered *a)
 
 	renew(a);
 	for (size_t i = 0; i < batch->n; i++)
-		if (begins_job(batch, i))
+		if (batch_begins_job(batch, i))
 			batch->items[i].job->retries++;
 }
 
@@ -68,7 +62,7 @@ static void fail(struct answered *a)
 	int16_t error = -1;
 
 	for (size_t i = 0; i < batch->n; i++) {
-		if (begins_job(batch, i))
+		if (batch_begins_job(batch, i))
 			error = respond_add_error(a->e, batch->items[i].job, o->reason, o->message,
 			                          o->graph_code, o->http_status);
 		decide(&batch->items[i], STATUS_FAILED, -1, error);
@@ -126,7 +120,7 @@ static void on_accepted(struct answered *a)
 	call_clear_hold(a->call);
 	note_taken(a);
 	for (size_t i = 0; i < batch->n; i++) {
-		if (begins_job(batch, i)) {
+		if (batch_begins_job(batch, i)) {
 			operation = fragments_add(&batch->items[i].job->operations,
 			                          buffer_bytes(&a->e->operation));
 			out_of_memory_if(a->e, operation < 0);
@@ -302,7 +296,7 @@ static void on_unknown(struct answered *a)
 		const struct batch_item *item = &batch->items[i];
 		struct result *result = &item->job->results[item->index];
 
-		if (begins_job(batch, i))
+		if (batch_begins_job(batch, i))
 			error = add_unknown_error(a, item->job);
 		if (!may_be_settled(e, item)) {
 			decide(item, STATUS_UNKNOWN, -1, error);
@@ -358,7 +352,7 @@ static void note_answer(struct answered *a)
 	      a->outcome.graph_code);
 	call_count_wait(e, a->call);
 	for (size_t i = 0; i < batch->n; i++) {
-		if (!begins_job(batch, i))
+		if (!batch_begins_job(batch, i))
 			continue;
 		/* Being answered is not waiting for the call. */
 		batch->items[i].job->waited.ms[WAIT_CALL] += took_ms;
@@ -406,7 +400,7 @@ static void settle_batch(struct answered *a)
 	for (size_t i = 0; i < batch->n; i++) {
 		struct job *job = batch->items[i].job;
 
-		if (!begins_job(batch, i) || job->state != JOB_QUEUED)
+		if (!batch_begins_job(batch, i) || job->state != JOB_QUEUED)
 			continue;
 		give_up(a, job);
 		cancel_rest(a->e, job);
@@ -436,9 +430,6 @@ void settle_unsent(struct engine *e, struct invite *invite)
 		a.call->invite->successor = NULL;
 	}
 	renew(&a);
-	for (size_t i = 0; i < invite->batch.n; i++)
-		if (begins_job(&invite->batch, i))
-			invite->batch.items[i].job->attempts--;
 	settle_batch(&a);
 	if (is_first) {
 		partition_leave_call(a.call);

@@ -22,6 +22,12 @@ struct batch {
 	bool is_closed; /* Nothing that may still come could join it */
 };
 
+/* True for the first item of each job. */
+static inline bool batch_begins_job(const struct batch *batch, size_t i)
+{
+	return i == 0 || batch->items[i].job != batch->items[i - 1].job;
+}
+
 /* Choose for 'call', whose queue is not empty. */
 void batch_choose(const struct policy *policy, const struct call *call, struct batch *ret);
 
