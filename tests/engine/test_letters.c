@@ -252,9 +252,28 @@ static void a_letter_that_nobody_takes_holds_no_reply(void **state)
 	expect_stored(w, 0);
 	world_written(w, NULL);
 	expect_stored(w, 1);
+	assert_int_equal(w->metrics.values[METRIC_jobs_open], 0);
 	world_restart(w);
 	world_finish(w);
 	EXPECT_REQUESTS(w, "ann");
+}
+
+static void what_waits_for_such_a_command_has_its_reply(void **state)
+{
+	struct world *w = *state;
+
+	with_letters(w);
+	w->writes_by_hand = true;
+	world_give(w, (struct given){ .offset = 0, .call = "call-a", .who = "ann", .id = "one" });
+	world_refuse(w, 409, "Conflict");
+	world_write_done(w, 1, "too large");
+	world_write_done(w, 1, "too large");
+	world_give(w, (struct given){ .offset = 1, .repeats = true, .first = 0 });
+	expect_no_reply(w, 1);
+	world_written(w, NULL);
+	expect_status(w, 1, "duplicate");
+	world_written(w, NULL);
+	expect_stored(w, 2);
 }
 
 static void a_letter_that_is_refused_is_cut_short(void **state)
@@ -319,6 +338,7 @@ int main(void)
 		WORLD_TEST(at_least_once_the_offset_is_held_until_both_are_stored),
 		WORLD_TEST(a_letter_that_is_cut_short_goes_with_its_reply),
 		WORLD_TEST(a_letter_that_nobody_takes_holds_no_reply),
+		WORLD_TEST(what_waits_for_such_a_command_has_its_reply),
 		WORLD_TEST(a_letter_that_is_refused_is_cut_short),
 		WORLD_TEST(the_next_owner_writes_it_too),
 		WORLD_TEST(at_least_once_writes_it_too),

@@ -87,6 +87,8 @@ static void an_offset_is_held_when_nothing_of_it_can_be_written(void **state)
 	world_finish(w);
 	assert_int_equal(w->n_writes, 0);
 	expect_stored(w, 0);
+	world_revoke(w, 0);
+	assert_int_equal(w->partitions[0].n_quiet, 1);
 }
 
 static void a_dead_letter_that_is_refused_is_cut_short(void **state)

@@ -289,10 +289,26 @@ static void finish(struct engine *e, struct job *job)
 	partition_check_quiet(e, p);
 }
 
+/* True when all of it is written that can be, and the command may be forgotten. What nobody takes
+ * holds its offset; but not a letter whose reply counts by itself. */
+static bool is_finished(const struct engine *e, const struct job *job)
+{
+	return job->state != JOB_HELD || (e->policy->exactly_once && job->reply.is_stored);
+}
+
+/* Its offset is held, and nothing of it goes on any more. */
+static void hold(struct engine *e, struct job *job)
+{
+	struct partition *p = job->partition;
+
+	effects_touch(&e->effects, p->number);
+	partition_deactivate(job);
+	partition_check_quiet(e, p);
+}
+
 /* The broker will never take this record. A reply that may not go where its command asked goes to
  * the default topic; what still cannot be written is named by a dead letter without a value; when
- * even that fails, the offset is held, unless it was only the letter that failed: its reply is
- * there, and counts. */
+ * even that fails, nothing more can be done. */
 static void write_refused(struct engine *e, struct write *write, const char *error)
 {
 	struct job *job = write_job(write);
@@ -325,11 +341,12 @@ void respond_written(struct engine *e, struct write *write, const char *error)
 	write->is_stored = !error;
 	if (error)
 		write_refused(e, write, error);
-	else if (job->state != JOB_HELD && job->reply.id == SLOTS_NONE &&
-	         job->dead_letter.id == SLOTS_NONE)
+	if (job->reply.id != SLOTS_NONE || job->dead_letter.id != SLOTS_NONE)
+		effects_touch(&e->effects, job->partition->number);
+	else if (is_finished(e, job))
 		finish(e, job);
 	else
-		effects_touch(&e->effects, job->partition->number);
+		hold(e, job);
 }
 
 /* True when something of the job was withdrawn. */
