@@ -138,6 +138,23 @@ static void with_report_everything_that_may_have_been_begun_is_in_doubt(void **s
 	expect_all_done(w);
 }
 
+static void what_is_in_doubt_fits_into_a_map_however_wide_the_window(void **state)
+{
+	struct world *w = *state;
+	struct policy policy = world_policy();
+
+	policy.on_bad_map = BAD_MAP_REPORT;
+	policy.offsets_per_partition = 1000000;
+	world_reopen(w, policy);
+	world_forget(w, 0);
+	expect_bad_map(w, 5, "", MAP_EMPTY);
+	world_command(w, 5, "call-a", "ann");
+	world_commit(w, 0);
+	world_crash(w);
+	world_offer(w, 0, 5, NULL);
+	assert_int_equal(w->partitions[0].n_alerts, 0);
+}
+
 static void with_trust_offset_nothing_behind_it_was_begun(void **state)
 {
 	struct world *w = *state;
@@ -342,6 +359,7 @@ int main(void)
 		WORLD_TEST(a_map_of_another_offset_stops_its_partition),
 		WORLD_TEST(a_stopped_partition_is_quiet_when_it_is_revoked),
 		WORLD_TEST(with_report_everything_that_may_have_been_begun_is_in_doubt),
+		WORLD_TEST(what_is_in_doubt_fits_into_a_map_however_wide_the_window),
 		WORLD_TEST(with_trust_offset_nothing_behind_it_was_begun),
 		WORLD_TEST(no_map_at_offset_0_is_a_beginning),
 		WORLD_TEST(without_an_offset_there_is_no_map_until_a_record_comes),

@@ -19,10 +19,19 @@
 /* Offsets that a dense map holds, with room for those that still come after a pause. */
 #define DENSE_OFFSETS 10000
 
-/* Nobody knows what was begun: all that the owner before can have had in hand counts as begun. */
-static bool suspect_all(struct partition *p, int64_t offset)
+/* How far a partition reaches while more than a few of its commands are open. */
+static int64_t window_of(const struct partition *p)
 {
 	int64_t window = (int64_t)p->engine->policy->offsets_per_partition;
+
+	return window < DENSE_OFFSETS ? window : DENSE_OFFSETS;
+}
+
+/* Nobody knows what was begun: the whole window counts as begun. What lay further when only a few
+ * were open, behind a call that was held for long, cannot be told from what nobody has seen. */
+static bool suspect_all(struct partition *p, int64_t offset)
+{
+	int64_t window = window_of(p);
 
 	for (int64_t i = 0; i < window; i++) {
 		struct map_entry entry = { .offset = offset + i, .state = MAP_STARTED };
@@ -310,11 +319,7 @@ void partition_free(struct engine *e, struct partition *p)
  * window reaches, and a short list of open commands however far they reach. */
 static bool is_map_full(const struct partition *p, int64_t part)
 {
-	int64_t window = (int64_t)p->engine->policy->offsets_per_partition;
-
-	if (window > DENSE_OFFSETS)
-		window = DENSE_OFFSETS;
-	return ledger_span(&p->ledger) >= window / part &&
+	return ledger_span(&p->ledger) >= window_of(p) / part &&
 	       (int64_t)p->ledger.count >= SPARSE_COMMANDS / part;
 }
 

@@ -43,9 +43,8 @@
 	METRIC(                                                                                    \
 	    dead_letters, COUNTER, "dead_letters_total", "",                                       \
 	    "Records copied to the dead-letter topic; any growth needs a look at the producer.")   \
-	METRIC(                                                                                    \
-	    write_failures, COUNTER, "write_failures_total", "",                                   \
-	    "Replies or dead letters that the broker refused for good; their offsets are held.")   \
+	METRIC(write_failures, COUNTER, "write_failures_total", "",                                \
+	       "Times that the broker refused a reply or a dead letter for good.")                 \
 	METRIC(notifications_read, COUNTER, "notification_records_total", "result=\"read\"",       \
 	       "Records of the notifications topic; junk: look at what forwards them.")            \
 	METRIC(notifications_junk, COUNTER, "notification_records_total", "result=\"junk\"", "")   \

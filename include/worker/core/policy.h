@@ -70,7 +70,8 @@ struct policy {
 	duration_t call_grace; /* How long a call that was never seen may be unknown to Graph */
 
 	uint32_t commands_per_partition; /* Open commands at which fetching pauses */
-	uint32_t offsets_per_partition;  /* Distance from the frontier at which fetching pauses */
+	uint32_t offsets_per_partition;  /* The same of offsets from the frontier, when more
+	                                    commands are open than a map can list one by one */
 
 	uint64_t seed; /* Of jitter and request ids */
 	bool trace;    /* Say every decision in effects.trace */
