@@ -133,8 +133,8 @@
 	OPTION(queue, commands_per_partition, COUNT, OPTIONAL, "2000", "1", "100000",              \
 	       "Most commands of one partition without a reply.")                                  \
 	OPTION(queue, offsets_per_partition, COUNT, OPTIONAL, "8000", "1", "1000000",              \
-	       "Most offsets from a partition's first unanswered command to its newest, up to "    \
-	       "10000; not where fewer than 480 commands are open.")
+	       "Most offsets from the oldest open command to the newest once 480 are open; 10000 " \
+	       "at most.")
 #define OPTIONS_graph(OPTION)                                                                      \
 	OPTION(graph, cloud, CHOICE, OPTIONAL, "global", "", "global,usgov-l4,usgov-dod",          \
 	       "Cloud of the tenant: graph.url, login.url and login.scope follow from it.")        \
