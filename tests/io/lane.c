@@ -193,7 +193,7 @@ void lane_answer(struct fixture *f, const char *error)
 void lane_begin(struct fixture *f)
 {
 	f->in_call = true;
-	committer_begin(f->committer, lane_granted, f);
+	committer_begin(f->committer, false, lane_granted, f);
 	f->in_call = false;
 	lane_turn(f);
 }

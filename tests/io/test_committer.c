@@ -231,7 +231,7 @@ static void marks_ride_in_a_transaction_and_later_ones_wait_for_its_end(void **s
 	lane_answer(f, NULL);
 	snprintf(f->staged[0], sizeof(f->staged[0]), "s");
 	committer_touch(f->committer, 0);
-	committer_begin(f->committer, lane_granted, f);
+	committer_begin(f->committer, false, lane_granted, f);
 	lane_mark(f, 0, 1);
 	lane_turn(f);
 	assert_string_equal(f->granted, "0:0=s;");
@@ -245,11 +245,32 @@ static void marks_ride_in_a_transaction_and_later_ones_wait_for_its_end(void **s
 	assert_string_equal(f->marks, "7;1;2;");
 }
 
+static void a_transaction_may_want_what_is_no_news_too(void **state)
+{
+	struct fixture *f = *state;
+
+	lane_mark(f, 0, 1);
+	lane_mark(f, 1, 2);
+	lane_turn(f);
+	lane_answer(f, NULL);
+	lane_set_map(f, 0, 1, "b");
+	committer_touch(f->committer, 0);
+	committer_begin(f->committer, false, lane_granted, f);
+	lane_turn(f);
+	assert_string_equal(f->granted, "0:1=b;");
+	lane_end(f, COMMITTER_ABORTED);
+	f->granted[0] = '\0';
+	committer_begin(f->committer, true, lane_granted, f);
+	lane_turn(f);
+	assert_string_equal(f->granted, "0:1=b 1:0=;");
+	lane_end(f, COMMITTER_COMMITTED);
+}
+
 static void a_transaction_lends_no_lease(void **state)
 {
 	struct fixture *f = *state;
 
-	committer_begin(f->committer, lane_granted, f);
+	committer_begin(f->committer, false, lane_granted, f);
 	lane_mark(f, 0, 1);
 	lane_turn(f);
 	lane_end(f, COMMITTER_COMMITTED);
@@ -265,7 +286,7 @@ static void marks_of_an_aborted_transaction_are_asked_for_again(void **state)
 {
 	struct fixture *f = *state;
 
-	committer_begin(f->committer, lane_granted, f);
+	committer_begin(f->committer, false, lane_granted, f);
 	lane_mark(f, 0, 1);
 	lane_turn(f);
 	lane_end(f, COMMITTER_ABORTED);
@@ -279,7 +300,7 @@ static void an_unclear_transaction_breaks_the_lane(void **state)
 {
 	struct fixture *f = *state;
 
-	committer_begin(f->committer, lane_granted, f);
+	committer_begin(f->committer, false, lane_granted, f);
 	lane_mark(f, 0, 1);
 	lane_turn(f);
 	lane_end(f, COMMITTER_UNCLEAR);
@@ -293,7 +314,7 @@ static void an_overwritten_transaction_is_committed_again_before_its_marks(void 
 	struct fixture *f = *state;
 
 	snprintf(f->staged[0], sizeof(f->staged[0]), "s");
-	committer_begin(f->committer, lane_granted, f);
+	committer_begin(f->committer, false, lane_granted, f);
 	lane_mark(f, 0, 1);
 	lane_turn(f);
 	lane_end(f, COMMITTER_OVERWRITTEN);
@@ -472,6 +493,7 @@ int main(void)
 		ONCE(a_forgotten_partition_is_not_granted),
 		ONCE(a_transaction_waits_for_the_outstanding_commit_and_goes_first),
 		ONCE(marks_ride_in_a_transaction_and_later_ones_wait_for_its_end),
+		ONCE(a_transaction_may_want_what_is_no_news_too),
 		ONCE(a_transaction_lends_no_lease),
 		ONCE(marks_of_an_aborted_transaction_are_asked_for_again),
 		ONCE(an_unclear_transaction_breaks_the_lane),

@@ -12,7 +12,6 @@
 struct fixture {
 	uv_loop_t loop;
 	struct cluster cluster;
-	struct metrics metrics;
 	struct log log;
 	struct publisher *publisher;
 	uint64_t ids[RESULTS_MAX]; /* In the order in which the results came */
@@ -76,8 +75,7 @@ static void open_publisher(struct fixture *f, const struct kafka_property *more,
 	list[0] = f->cluster.bootstrap;
 	for (size_t i = 0; i < n_more; i++)
 		list[i + 1] = more[i];
-	f->publisher = publisher_new(&f->loop, &properties, on_result, f, on_fatal, &f->log,
-	                             &f->metrics, &err);
+	f->publisher = publisher_new(&f->loop, &properties, on_result, f, on_fatal, &f->log, &err);
 	assert_non_null(f->publisher);
 }
 
@@ -295,8 +293,7 @@ static void a_property_that_librdkafka_refuses_is_an_error(void **state)
 	struct fixture *f = *state;
 	struct err err;
 
-	assert_null(publisher_new(&f->loop, &properties, on_result, f, on_fatal, &f->log,
-	                          &f->metrics, &err));
+	assert_null(publisher_new(&f->loop, &properties, on_result, f, on_fatal, &f->log, &err));
 	f->closed = true;
 	assert_non_null(strstr(err.msg, "linger.ms"));
 }

@@ -338,8 +338,8 @@ static void open_all(struct lane *l, char **argv)
 	l->committer =
 	    committer_new(&l->loop, l->consumer, &lane, &asks, &l->log, &l->metrics, &err);
 	CHECK(l->committer);
-	l->transaction = transaction_new(&l->loop, l->consumer, l->committer, &options, &tells,
-	                                 &l->log, &l->metrics, &err);
+	l->transaction =
+	    transaction_new(&l->loop, l->consumer, l->committer, &options, &tells, &l->log, &err);
 	CHECK(l->transaction);
 	CHECK(consumer_start(l->consumer, &err) == 0);
 }

@@ -22,8 +22,9 @@ struct look {
 	bool has_one_request; /* The job that is looked at went in a single request */
 };
 
-int16_t doubt_error(struct engine *e, struct job *job, size_t index, const char *what,
-                    const char *graph_code, int http_status)
+/* The error of a participant of which nothing more is known than that it may have been sent; its
+ * index. 'what' says by whom. */
+static int16_t add_error(struct engine *e, struct job *job, size_t index, const char *what)
 {
 	const struct command *command = job->command;
 	char message[MESSAGE_SIZE];
@@ -40,7 +41,7 @@ int16_t doubt_error(struct engine *e, struct job *job, size_t index, const char 
 		    "%d and offset %lld, participant %zu",
 		    what, job->partition->number, (long long)job->entry.offset, index);
 	}
-	return respond_add_error(e, job, REASON_UNKNOWN, message, graph_code, http_status);
+	return respond_add_error(e, job, REASON_UNKNOWN, message, NULL, 0);
 }
 
 static void inherit_settled(struct engine *e, struct job *job, size_t index, bool accepted)
@@ -71,7 +72,7 @@ void doubt_inherit(struct engine *e, struct job *job, const struct map_entry *en
 		inherit_settled(e, job, i, progress->accepted[i / 8] >> (i % 8) & 1);
 	for (size_t i = settled; i < doubtful && i < n; i++) {
 		job->results[i].delivery = DELIVERY_DOUBT;
-		job->results[i].unknown_error = doubt_error(e, job, i, what, NULL, 0);
+		job->results[i].unknown_error = add_error(e, job, i, what);
 	}
 	job->was_split = entry->state == MAP_PARTLY && settled < n;
 	if (job_is_started(job))

@@ -247,6 +247,27 @@ void respond_job(struct engine *e, struct job *job)
 		write_failed_letter(e, job);
 }
 
+/* True when something of the job was withdrawn. */
+static bool has_canceled(const struct job *job)
+{
+	for (size_t i = 0; i < job->n_results; i++)
+		if (job->results[i].status == STATUS_CANCELED)
+			return true;
+	return false;
+}
+
+/* The command that a cancel names is replied to: say whether something of it was withdrawn. */
+static void answer_cancel(struct engine *e, struct job *job, const struct job *target)
+{
+	if (!has_canceled(target)) {
+		respond_rest(e, job, STATUS_FAILED, REASON_TOO_LATE,
+		             reason_meaning(REASON_TOO_LATE));
+		return;
+	}
+	job_decide_rest(job, STATUS_CANCELED, -1);
+	respond_job(e, job);
+}
+
 /* Those that waited for the first reply follow it, in the order in which they came. */
 static void follow(struct engine *e, struct job *first)
 {
@@ -266,7 +287,7 @@ static void follow(struct engine *e, struct job *first)
 		if (job_duplicate_of(job) >= 0)
 			respond_duplicate(e, job);
 		else
-			respond_cancel(e, job, first);
+			answer_cancel(e, job, first);
 	}
 }
 
@@ -347,26 +368,6 @@ void respond_written(struct engine *e, struct write *write, const char *error)
 		finish(e, job);
 	else
 		hold(e, job);
-}
-
-/* True when something of the job was withdrawn. */
-static bool has_canceled(const struct job *job)
-{
-	for (size_t i = 0; i < job->n_results; i++)
-		if (job->results[i].status == STATUS_CANCELED)
-			return true;
-	return false;
-}
-
-void respond_cancel(struct engine *e, struct job *job, const struct job *target)
-{
-	if (!has_canceled(target)) {
-		respond_rest(e, job, STATUS_FAILED, REASON_TOO_LATE,
-		             reason_meaning(REASON_TOO_LATE));
-		return;
-	}
-	job_decide_rest(job, STATUS_CANCELED, -1);
-	respond_job(e, job);
 }
 
 void respond_duplicate(struct engine *e, struct job *job)

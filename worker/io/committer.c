@@ -74,6 +74,7 @@ struct committer {
 
 	void (*granted)(void *owner, const struct consumer_position *positions, size_t n);
 	void *granted_owner; /* 'granted' is NULL: no transaction wants the lane */
+	bool wants_everything;
 
 	uv_idle_t soon;
 	uv_timer_t timer; /* The deadline of a commit; at-least-once, the time of the next one */
@@ -267,7 +268,7 @@ static void grant_lane(struct committer *c)
 		if (p->is_forgotten)
 			continue;
 		any = p;
-		if (position_is_news(p) || has_waiting_mark(c, p->number))
+		if (c->wants_everything || position_is_news(p) || has_waiting_mark(c, p->number))
 			put_position(c, p);
 	}
 	if (!any) {
@@ -287,13 +288,12 @@ static void schedule(struct committer *c)
 {
 	uint64_t interval_ms = (uint64_t)duration_to_ms(c->options.interval);
 	uint64_t since_ms = uv_now(c->loop) - c->committed_at_ms;
-	bool is_first = c->opaque == 0;
 
 	if (c->options.marks_are_commits || c->lane != LANE_FREE || !c->changed ||
 	    uv_is_active((uv_handle_t *)&c->timer))
 		return;
-	uv_timer_start(&c->timer, on_timer,
-	               is_first || since_ms >= interval_ms ? 0 : interval_ms - since_ms, 0);
+	uv_timer_start(&c->timer, on_timer, since_ms >= interval_ms ? 0 : interval_ms - since_ms,
+	               0);
 }
 
 static void on_timer(uv_timer_t *timer)
@@ -461,7 +461,7 @@ bool committer_may_send(const struct committer *c)
 	       instant_before(clock_now(), c->lease_ends);
 }
 
-void committer_begin(struct committer *c,
+void committer_begin(struct committer *c, bool everything,
                      void (*granted)(void *owner, const struct consumer_position *positions,
                                      size_t n),
                      void *owner)
@@ -471,6 +471,7 @@ void committer_begin(struct committer *c,
 		return;
 	c->granted = granted;
 	c->granted_owner = owner;
+	c->wants_everything = everything;
 	act_soon(c);
 }
 

@@ -151,13 +151,12 @@ static bool make_producer(struct delivery *d, struct err *err)
 	};
 
 	if (d->options.exactly_once) {
-		d->transaction =
-		    transaction_new(d->loop, d->consumer, d->committer, &d->options.transaction,
-		                    &callbacks, d->log, d->metrics, err);
+		d->transaction = transaction_new(d->loop, d->consumer, d->committer,
+		                                 &d->options.transaction, &callbacks, d->log, err);
 		return d->transaction;
 	}
-	d->publisher = publisher_new(d->loop, &d->options.kafka, on_written, d, on_fatal, d->log,
-	                             d->metrics, err);
+	d->publisher =
+	    publisher_new(d->loop, &d->options.kafka, on_written, d, on_fatal, d->log, err);
 	return d->publisher;
 }
 

@@ -331,6 +331,12 @@ static void on_deadline(uv_timer_t *timer)
 	offload_abandon(k->ending);
 }
 
+void kafka_client_purge(rd_kafka_t *rk)
+{
+	rd_kafka_purge(rk, RD_KAFKA_PURGE_F_QUEUE | RD_KAFKA_PURGE_F_INFLIGHT |
+	                       RD_KAFKA_PURGE_F_NON_BLOCKING);
+}
+
 void kafka_client_close(struct kafka_client *k, duration_t deadline, void (*finish)(rd_kafka_t *rk),
                         void (*closed)(void *owner))
 {

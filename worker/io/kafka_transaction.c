@@ -153,10 +153,10 @@ static void judge(struct kafka_step *s, const char *what, rd_kafka_error_t *erro
 	note_error(s, what, rd_kafka_error_string(error));
 	rd_kafka_error_destroy(error);
 	s->end = KAFKA_STEP_UNCLEAR;
-	if (refused && abort_open(s) && is_definite(began))
-		s->end = is_stale(code) ? KAFKA_STEP_STALE : KAFKA_STEP_ABORTED;
-	else
+	if (!refused || !abort_open(s) || !is_definite(began))
 		s->must_renew = true;
+	else if (!is_stale(code))
+		s->end = KAFKA_STEP_ABORTED;
 }
 
 static void commit(struct kafka_step *s)
@@ -303,12 +303,6 @@ struct kafka_client *kafka_transaction_client_new(uv_loop_t *loop,
 	snprintf(timeout, sizeof(timeout), "%" PRId64, duration_to_ms(options->timeout));
 	snprintf(retry, sizeof(retry), "%d", KAFKA_TRANSACTION_RETRY_MS);
 	return kafka_client_new(loop, &client, log, err);
-}
-
-void kafka_transaction_purge(rd_kafka_t *rk)
-{
-	rd_kafka_purge(rk, RD_KAFKA_PURGE_F_QUEUE | RD_KAFKA_PURGE_F_INFLIGHT |
-	                       RD_KAFKA_PURGE_F_NON_BLOCKING);
 }
 
 rd_kafka_consumer_group_metadata_t *

@@ -17,15 +17,12 @@ static char *copy_bytes(struct bytes bytes, char **room)
 	return copy;
 }
 
-static rd_kafka_headers_t *copy_headers(const struct publisher_write *write)
+rd_kafka_headers_t *kafka_write_headers(const struct record_header *list, size_t n)
 {
-	rd_kafka_headers_t *headers;
+	rd_kafka_headers_t *headers = rd_kafka_headers_new(n);
 
-	if (write->n_headers == 0)
-		return NULL;
-	headers = rd_kafka_headers_new(write->n_headers);
-	for (size_t i = 0; i < write->n_headers; i++) {
-		const struct record_header *h = &write->headers[i];
+	for (size_t i = 0; i < n; i++) {
+		const struct record_header *h = &list[i];
 		const char *value = h->value.size ? h->value.data : "";
 
 		rd_kafka_header_add(headers, h->name.data, (ssize_t)h->name.size,
@@ -46,7 +43,10 @@ struct kafka_write *kafka_write_new(const struct publisher_write *write)
 		                   .has_key = write->has_key,
 		                   .key_size = key.size,
 		                   .value_size = write->value.size,
-		                   .headers = copy_headers(write) };
+		                   .headers =
+		                       write->n_headers > 0
+		                           ? kafka_write_headers(write->headers, write->n_headers)
+		                           : NULL };
 	w->topic = copy_bytes(topic, &room);
 	w->key = copy_bytes(key, &room);
 	w->value = copy_bytes(write->value, &room);

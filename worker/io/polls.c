@@ -175,8 +175,8 @@ struct polls *polls_new(uv_loop_t *loop, const struct polls_options *options,
 	p->metrics = metrics;
 	p->poll = poll_new(&options->policy, clock_now());
 	if (p->poll)
-		p->publisher = publisher_new(loop, &options->kafka, on_written, p, on_fatal, log,
-		                             metrics, err);
+		p->publisher =
+		    publisher_new(loop, &options->kafka, on_written, p, on_fatal, log, err);
 	else
 		err_set(err, "no memory");
 	if (!p->publisher) {

@@ -191,7 +191,7 @@ static const struct kafka_property our_properties[] = {
 struct publisher *publisher_new(uv_loop_t *loop, const struct kafka_properties *kafka,
                                 publisher_cb cb, void *owner,
                                 void (*fatal)(void *owner, const char *message),
-                                const struct log *log, struct metrics *metrics, struct err *err)
+                                const struct log *log, struct err *err)
 {
 	struct publisher *p = calloc(1, sizeof(*p));
 	struct kafka_client_options options = {
@@ -218,7 +218,6 @@ struct publisher *publisher_new(uv_loop_t *loop, const struct kafka_properties *
 	p->owner = owner;
 	p->fatal = fatal;
 	p->log = log;
-	(void)metrics; /* The engine counts what is refused */
 	p->queue = rd_kafka_queue_get_main(kafka_client_handle(p->client));
 	kafka_client_watch(p->client, p->queue);
 	uv_timer_init(loop, &p->deadline);
@@ -243,19 +242,13 @@ static void on_client_closed(void *owner)
 	closed(closed_owner);
 }
 
-/* Drop what is still on the way, so that the handle ends at once. On the client's thread. */
-static void purge(rd_kafka_t *rk)
-{
-	rd_kafka_purge(rk, RD_KAFKA_PURGE_F_QUEUE | RD_KAFKA_PURGE_F_INFLIGHT |
-	                       RD_KAFKA_PURGE_F_NON_BLOCKING);
-}
-
 static void on_timer_closed(uv_handle_t *handle)
 {
 	struct publisher *p = handle->data;
 
 	rd_kafka_queue_destroy(p->queue);
-	kafka_client_close(p->client, duration_ms(PUBLISHER_GRACE_MS), purge, on_client_closed);
+	kafka_client_close(p->client, duration_ms(PUBLISHER_GRACE_MS), kafka_client_purge,
+	                   on_client_closed);
 }
 
 static void on_deadline(uv_timer_t *timer)

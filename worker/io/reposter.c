@@ -1,6 +1,8 @@
 /* Records and offsets in one transaction, for a tool: see reposter.h. */
 #include "worker/io/reposter.h"
 
+#include "worker/io/kafka_write.h"
+
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -176,23 +178,9 @@ enum reposter_result reposter_begin(struct reposter *r, struct err *err)
 	                      "taking the transactional id", err);
 }
 
-static rd_kafka_headers_t *make_headers(const struct record *record)
-{
-	rd_kafka_headers_t *headers = rd_kafka_headers_new(record->n_headers);
-
-	for (size_t i = 0; i < record->n_headers; i++) {
-		const struct record_header *h = &record->headers[i];
-		const char *value = h->value.size ? h->value.data : "";
-
-		rd_kafka_header_add(headers, h->name.data, (ssize_t)h->name.size,
-		                    h->is_null ? NULL : value, (ssize_t)h->value.size);
-	}
-	return headers;
-}
-
 static rd_kafka_resp_err_t produce(struct reposter *r, const struct record *record)
 {
-	rd_kafka_headers_t *headers = make_headers(record);
+	rd_kafka_headers_t *headers = kafka_write_headers(record->headers, record->n_headers);
 	/* An empty key stays an empty key; librdkafka takes NULL for none. */
 	const char *key = record->key.size ? record->key.data : "";
 	rd_kafka_resp_err_t error = rd_kafka_producev(

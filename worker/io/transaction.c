@@ -11,7 +11,8 @@
  *
  * VERIFYING reads the offsets back: of a request of the old producer that arrives behind those of
  * the new one it was seen that it takes the new offsets away although everything was reported as
- * done.
+ * done. Such a request may be about any partition, so that the first transaction of a producer
+ * commits all of them.
  *
  * A record that the broker refused spoils its transaction. It is a suspect then: it is tried alone
  * in a transaction of its own, every other time, and only what is refused alone is reported as
@@ -130,7 +131,7 @@ static void renew(struct transaction *t, const char *why)
 	t->must_verify = true;
 	if (++t->renewals > TRANSACTION_RENEWALS)
 		report_fatal(t, "producers are made anew again and again without a commit");
-	kafka_client_close(t->client, duration_ms(TRANSACTION_RENEW_MS), kafka_transaction_purge,
+	kafka_client_close(t->client, duration_ms(TRANSACTION_RENEW_MS), kafka_client_purge,
 	                   on_old_closed);
 }
 
@@ -229,7 +230,7 @@ static void stage(struct transaction *t)
 	t->callbacks.staged(t->callbacks.owner, ids, n);
 	free(ids);
 	if (t->state == STATE_WAITING)
-		committer_begin(t->committer, on_granted, t);
+		committer_begin(t->committer, t->must_verify, on_granted, t);
 }
 
 static void report_refused(struct transaction *t)

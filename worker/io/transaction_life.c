@@ -26,11 +26,10 @@ struct transaction *transaction_new(uv_loop_t *loop, struct consumer *consumer,
                                     struct committer *committer,
                                     const struct transaction_options *options,
                                     const struct transaction_callbacks *callbacks,
-                                    const struct log *log, struct metrics *metrics, struct err *err)
+                                    const struct log *log, struct err *err)
 {
 	struct transaction *t = calloc(1, sizeof(*t));
 
-	(void)metrics; /* The committer counts commits, the engine what is refused */
 	if (!t) {
 		err_set(err, "out of memory");
 		return NULL;
@@ -66,11 +65,6 @@ void transaction_write(struct transaction *t, const struct publisher_write *writ
 	outbox_add(&t->outbox, write);
 	if (t->state == STATE_IDLE && !uv_is_active((uv_handle_t *)&t->timer))
 		transaction_act_soon(t);
-}
-
-size_t transaction_pending(const struct transaction *t)
-{
-	return t->outbox.pending;
 }
 
 /* What is open ends first; then, in the idle state, `done` fires. */
@@ -122,8 +116,8 @@ void transaction_begin_close(struct transaction *t)
 	uv_close((uv_handle_t *)&t->tick, on_timer_closed);
 	uv_close((uv_handle_t *)&t->deadline, on_timer_closed);
 	if (t->client)
-		kafka_client_close(t->client, duration_ms(TRANSACTION_GRACE_MS),
-		                   kafka_transaction_purge, on_client_closed);
+		kafka_client_close(t->client, duration_ms(TRANSACTION_GRACE_MS), kafka_client_purge,
+		                   on_client_closed);
 }
 
 static void on_deadline(uv_timer_t *timer)

@@ -33,9 +33,4 @@ void doubt_judge(struct engine *e, struct call *call, const struct answer *answe
  * says. */
 void doubt_inherit(struct engine *e, struct job *job, const struct map_entry *entry);
 
-/* The error of a participant of which nothing more is known than that it may have been sent; its
- * index. 'what' says when, and what failed. */
-int16_t doubt_error(struct engine *e, struct job *job, size_t index, const char *what,
-                    const char *graph_code, int http_status);
-
 #endif

@@ -24,7 +24,7 @@ void evidence_free(struct evidence *e);
 bool evidence_find_context(const struct evidence *e, struct bytes context, const char *graph_url,
                            struct bytes call_id, struct buffer *operation) MUST_CHECK;
 
-/* The same for a context of the worker's own making (invite.h) that names 'offset' of 'partition'
+/* The same for a context of the worker's own making (context.h) that names 'offset' of 'partition'
  * and covers the participant 'index' of it. */
 bool evidence_find_own(const struct evidence *e, struct bytes topic, int32_t partition,
                        int64_t offset, size_t index, const char *graph_url, struct bytes call_id,

@@ -17,9 +17,6 @@ void respond_rest(struct engine *e, struct job *job, enum status status, enum re
  * duplicate. */
 void respond_duplicate(struct engine *e, struct job *job);
 
-/* The command that a cancel names is replied to: say whether something of it was withdrawn. */
-void respond_cancel(struct engine *e, struct job *job, const struct job *target);
-
 /* All of a job is decided: take it out of its call and write its reply, and its dead letter when it
  * has failed and the policy says so. */
 void respond_job(struct engine *e, struct job *job);

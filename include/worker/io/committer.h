@@ -65,11 +65,12 @@ bool committer_may_send(const struct committer *c);
 
 /* A transaction wants the lane for itself: 'granted' fires, later, when no plain commit is
  * outstanding, with what the transaction must commit (metadata included; borrowed until
- * committer_end()): at least one partition. Marks asked for until then ride in it.
+ * committer_end()): at least one partition; 'everything': all that were ever touched, whether or
+ * not there is news of them. Marks asked for until then ride in it.
  *
  * While the map of any partition cannot be written, or the lane is broken, it does not fire: a
  * reply could be stored without its mark. */
-void committer_begin(struct committer *c,
+void committer_begin(struct committer *c, bool everything,
                      void (*granted)(void *owner, const struct consumer_position *positions,
                                      size_t n),
                      void *owner);

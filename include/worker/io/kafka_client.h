@@ -55,6 +55,11 @@ bool kafka_client_is_closing(struct kafka_client *k);
 void kafka_client_enter(struct kafka_client *k);
 void kafka_client_leave(struct kafka_client *k);
 
+/* A 'finish' for kafka_client_close(): drop what a producer has on the way, so that it ends at
+ * once.
+ */
+void kafka_client_purge(rd_kafka_t *rk);
+
 /* End the client: 'finish' (which may block, and may be NULL) and the destruction run on a thread
  * of their own. A consumer leaves its group only if 'finish' does that. 'closed' fires when they
  * are done, or when 'deadline' has passed: then the thread is left to itself. The queues that were

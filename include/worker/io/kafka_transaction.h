@@ -23,8 +23,8 @@ enum kafka_step_end {
 	KAFKA_STEP_DONE,
 	KAFKA_STEP_AGAIN,   /* Nothing happened; the step can be done again */
 	KAFKA_STEP_ABORTED, /* Nothing of the transaction counts */
-	KAFKA_STEP_STALE,   /* As aborted: the group does not know this member any more */
-	KAFKA_STEP_UNCLEAR, /* Nobody knows until a new producer was made */
+	KAFKA_STEP_UNCLEAR, /* Nobody knows until a new producer was made; or the group does not
+	                       know this member any more */
 	KAFKA_STEP_FATAL    /* Will never work */
 };
 
@@ -65,9 +65,6 @@ struct kafka_client *kafka_transaction_client_new(uv_loop_t *loop,
                                                   const struct kafka_transaction_client *options,
                                                   const struct log *log,
                                                   struct err *err) MUST_CHECK;
-
-/* Drop what is still on the way, so that the handle ends at once. For kafka_client_close(). */
-void kafka_transaction_purge(rd_kafka_t *rk);
 
 /* A copy that the thread may keep. NULL for NULL. */
 rd_kafka_consumer_group_metadata_t *

@@ -28,6 +28,9 @@ struct kafka_write {
 struct kafka_write *kafka_write_new(const struct publisher_write *write) MUST_CHECK;
 void kafka_write_free(struct kafka_write *w);
 
+/* librdkafka's form of headers, for the caller to destroy or give away. */
+rd_kafka_headers_t *kafka_write_headers(const struct record_header *list, size_t n);
+
 /* Give it to librdkafka, which makes a copy; the delivery report gets 'opaque'. */
 rd_kafka_resp_err_t kafka_write_produce(struct kafka_write *w, rd_kafka_t *rk, void *opaque);
 

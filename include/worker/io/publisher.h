@@ -5,7 +5,6 @@
 #ifndef WORKER_IO_PUBLISHER_H
 #define WORKER_IO_PUBLISHER_H
 
-#include "worker/base/metrics.h"
 #include "worker/core/record.h"
 #include "worker/io/kafka.h"
 
@@ -28,14 +27,13 @@ struct publisher_write {
  * Never fires from inside publisher_write(). */
 typedef void (*publisher_cb)(void *owner, uint64_t id, const char *error);
 
-/* Borrows 'loop', 'log' and 'metrics'; copies the rest. 'fatal' fires once, when the client
+/* Borrows 'loop' and 'log'; copies the rest. 'fatal' fires once, when the client
  * cannot go on or when it cannot be known whether a record was stored: the worker must stop, and
  * what had no result is done again after the restart. */
 struct publisher *publisher_new(uv_loop_t *loop, const struct kafka_properties *kafka,
                                 publisher_cb cb, void *owner,
                                 void (*fatal)(void *owner, const char *message),
-                                const struct log *log, struct metrics *metrics,
-                                struct err *err) MUST_CHECK;
+                                const struct log *log, struct err *err) MUST_CHECK;
 
 /* Hand over one record; everything is copied. When librdkafka's queue is full it waits here, in
  * order: the caller bounds how much by publisher_pending(). */

@@ -48,14 +48,10 @@ struct transaction *transaction_new(uv_loop_t *loop, struct consumer *consumer,
                                     struct committer *committer,
                                     const struct transaction_options *options,
                                     const struct transaction_callbacks *callbacks,
-                                    const struct log *log, struct metrics *metrics,
-                                    struct err *err) MUST_CHECK;
+                                    const struct log *log, struct err *err) MUST_CHECK;
 
 /* Hand over one record; everything is copied. */
 void transaction_write(struct transaction *t, const struct publisher_write *write);
-
-/* Writes without a result. */
-size_t transaction_pending(const struct transaction *t);
 
 /* The assignment is over or the lane is broken: abort what is open, forget all writes without a
  * result; nothing is told of them any more. What is being committed at this moment is still told
