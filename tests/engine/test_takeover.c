@@ -46,6 +46,25 @@ static const char *operation_id(struct world *w, int64_t offset, size_t index)
 	    json_object_get(json_array_get(operations, (size_t)json_integer_value(which)), "id"));
 }
 
+static void what_had_failed_without_a_reply_yet_is_done_anew(void **state)
+{
+	struct world *w = *state;
+
+	at_once(w);
+	w->writes_by_hand = true;
+	world_command(w, 0, "call-a", "ann bob");
+	world_refuse(w, 409, "Conflict");
+	assert_int_equal(w->n_writes, 1);
+	world_commit(w, 0);
+	w->writes_by_hand = false;
+	world_restart(w);
+	w->latency_us = 1000;
+	world_finish(w);
+	EXPECT_REQUESTS(w, "ann bob", "ann bob");
+	expect_status(w, 0, "accepted");
+	expect_all_done(w);
+}
+
 static void what_is_replied_is_skipped_and_what_is_new_is_sent(void **state)
 {
 	struct world *w = *state;
@@ -512,6 +531,7 @@ static void at_least_once_sends_again_what_was_started_and_skips_what_is_replied
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		WORLD_TEST(what_had_failed_without_a_reply_yet_is_done_anew),
 		WORLD_TEST(what_is_replied_is_skipped_and_what_is_new_is_sent),
 		WORLD_TEST(what_was_started_waits_for_the_settle_time_and_is_looked_for),
 		WORLD_TEST(an_operation_reconciles_and_is_in_the_reply),

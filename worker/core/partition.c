@@ -171,11 +171,29 @@ static void describe_progress(const struct job *job, struct map_progress *ret)
 	ret->in_flight = (uint8_t)(open - settled);
 }
 
-/* Progress is worth its place only for a command of several participants. */
+/* True when it is certain that nothing of it had an effect, and will have none: only its reply is
+ * still to be stored. */
+static bool is_vain(const struct job *job)
+{
+	for (size_t i = 0; i < job->n_results; i++) {
+		const struct result *result = &job->results[i];
+
+		if (result->delivery != DELIVERY_DONE ||
+		    (result->status != STATUS_FAILED && result->status != STATUS_EXPIRED &&
+		     result->status != STATUS_CANCELED))
+			return false;
+	}
+	return true;
+}
+
+/* Progress is worth its place only for a command of several participants. What was in vain can be
+ * done anew: the next owner finds out why once more, and need not answer that it does not know. */
 static struct map_entry describe(const struct job *job)
 {
 	struct map_entry entry = { .offset = job->entry.offset };
 
+	if (is_vain(job))
+		return entry;
 	describe_progress(job, &entry.progress);
 	if (entry.progress.settled == 0 && entry.progress.in_flight == 0)
 		entry.state = MAP_NEW;

@@ -20,7 +20,7 @@
 #define MAP_TEXT_MAX 4096
 
 enum map_state {
-	MAP_NEW,     /* Nothing of it was sent */
+	MAP_NEW,     /* Nothing of it was sent, or all of that in vain for certain */
 	MAP_STARTED, /* A request of it is, or may be, on its way */
 	MAP_REPLIED, /* Its reply is stored */
 	MAP_PARTLY   /* As STARTED, for a command of several requests: 'progress' says how far it is
