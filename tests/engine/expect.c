@@ -190,3 +190,10 @@ void expect_all_done(struct world *w)
 	for (size_t i = METRIC_waiting_batch; i <= METRIC_waiting_call; i++)
 		assert_int_equal(w->metrics.values[i], 0);
 }
+
+void expect_rest_done(struct world *w)
+{
+	w->latency_us = 1000;
+	world_finish(w);
+	expect_all_done(w);
+}

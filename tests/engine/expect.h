@@ -32,4 +32,7 @@ int64_t waited_for(struct world *w, int64_t offset, const char *member);
 /* Every command has exactly one reply, all is stored, and no timer is left. */
 void expect_all_done(struct world *w);
 
+/* The same in the end, when requests are accepted by themselves from here on. */
+void expect_rest_done(struct world *w);
+
 #endif

@@ -241,7 +241,6 @@ static void judge_order(const struct world *w, const struct world_post *post,
 	size_t at = 0;
 
 	assert_true(!before || before->is_accepted);
-
 	for (size_t i = 0; i < json_array_size(participants); i++) {
 		struct tag tag = tag_of(json_array_get(participants, i));
 

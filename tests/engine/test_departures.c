@@ -63,13 +63,6 @@ static void accept_all(struct world *w)
 		world_accept(w);
 }
 
-static void expect_end(struct world *w)
-{
-	w->latency_us = 1000;
-	world_finish(w);
-	expect_all_done(w);
-}
-
 static void a_quarter_more_is_marked_than_may_be_in_flight(void **state)
 {
 	struct world *w = *state;
@@ -87,7 +80,7 @@ static void a_quarter_more_is_marked_than_may_be_in_flight(void **state)
 	assert_int_equal(w->n_marks, 1);
 	w->marks_by_hand = false;
 	world_mark(w);
-	expect_end(w);
+	expect_rest_done(w);
 }
 
 static void nothing_is_marked_ahead_where_marks_cost_nothing(void **state)
@@ -103,7 +96,7 @@ static void nothing_is_marked_ahead_where_marks_cost_nothing(void **state)
 	w->marks_by_hand = false;
 	while (w->n_marks > 0)
 		world_mark(w);
-	expect_end(w);
+	expect_rest_done(w);
 }
 
 static void what_is_marked_first_leaves_first(void **state)
@@ -115,7 +108,7 @@ static void what_is_marked_first_leaves_first(void **state)
 	assert_string_equal(world_who(w, MOST), "user-8");
 	world_accept(w);
 	assert_string_equal(world_who(w, MOST + 1), "user-9");
-	expect_end(w);
+	expect_rest_done(w);
 }
 
 static void the_time_without_room_is_told_as_the_applications(void **state)
@@ -129,7 +122,7 @@ static void the_time_without_room_is_told_as_the_applications(void **state)
 		world_accept(w);
 	assert_int_equal(w->metrics.values[METRIC_waiting_application], 0);
 	world_elapse(w, 50);
-	expect_end(w);
+	expect_rest_done(w);
 	assert_int_equal(waited_for(w, MOST, "application"), 300);
 	assert_int_equal(waited_for(w, MOST, "call"), 0);
 }
@@ -148,7 +141,7 @@ static void what_is_marked_is_taken_back_when_graph_gets_ill(void **state)
 	assert_int_equal(w->metrics.values[METRIC_breakers_open], 1);
 	accept_all(w);
 	assert_int_equal(w->n_posts, MOST + 3);
-	expect_end(w);
+	expect_rest_done(w);
 	expect_attempts(w, MOST + 3, 1);
 }
 
@@ -162,7 +155,7 @@ static void what_is_marked_is_taken_back_when_the_application_is_held(void **sta
 	assert_int_equal(w->metrics.values[METRIC_in_flight], MOST - 1);
 	world_elapse(w, 60000);
 	assert_int_equal(w->n_posts, MOST);
-	expect_end(w);
+	expect_rest_done(w);
 	expect_attempts(w, MOST, 1);
 }
 
@@ -179,7 +172,7 @@ static void what_expires_without_room_is_not_sent(void **state)
 	world_accept(w);
 	assert_int_equal(w->n_posts, MOST);
 	expect_status(w, MOST, "expired");
-	expect_end(w);
+	expect_rest_done(w);
 }
 
 static void what_is_marked_can_be_canceled(void **state)
@@ -191,7 +184,7 @@ static void what_is_marked_can_be_canceled(void **state)
 	expect_status(w, MOST, "canceled");
 	world_accept(w);
 	assert_string_equal(world_who(w, MOST), "user-9");
-	expect_end(w);
+	expect_rest_done(w);
 	assert_int_equal(w->n_posts, MOST + AHEAD - 1);
 }
 
@@ -206,7 +199,7 @@ static void what_is_marked_is_left_to_the_next_owner(void **state)
 	assert_int_equal(w->partitions[0].n_quiet, 1);
 	world_commit(w, 0);
 	world_restart(w);
-	expect_end(w);
+	expect_rest_done(w);
 	assert_int_equal(w->n_posts, MOST + AHEAD);
 	expect_status(w, MOST, "accepted");
 }
@@ -248,7 +241,7 @@ static void free_room_goes_to_the_tenants_in_turn(void **state)
 		world_accept(w);
 	assert_int_equal(w->posts[MOST].tenant, 1);
 	assert_int_equal(w->posts[MOST + 1].tenant, 0);
-	expect_end(w);
+	expect_rest_done(w);
 }
 
 static void a_look_waits_for_room_and_gets_it(void **state)
@@ -264,7 +257,7 @@ static void a_look_waits_for_room_and_gets_it(void **state)
 	for (unsigned i = 0; i <= AHEAD; i++)
 		world_accept(w);
 	assert_int_equal(w->n_looked[LOOK_OPERATIONS], 1);
-	expect_end(w);
+	expect_rest_done(w);
 }
 
 int main(void)

@@ -42,13 +42,6 @@ static void send_two(struct world *w)
 	assert_int_equal(w->n_granted, 1);
 }
 
-static void expect_end(struct world *w)
-{
-	w->latency_us = 1000;
-	world_finish(w);
-	expect_all_done(w);
-}
-
 static void the_next_request_leaves_with_the_answer(void **state)
 {
 	struct world *w = *state;
@@ -68,7 +61,7 @@ static void the_next_request_leaves_with_the_answer(void **state)
 	assert_int_equal(w->n_marks, 1);
 	w->marks_by_hand = false;
 	world_mark(w);
-	expect_end(w);
+	expect_rest_done(w);
 }
 
 static void a_mark_that_comes_after_the_answer_lets_it_leave(void **state)
@@ -83,7 +76,7 @@ static void a_mark_that_comes_after_the_answer_lets_it_leave(void **state)
 	w->marks_by_hand = false;
 	world_mark(w);
 	EXPECT_REQUESTS(w, "ann", "bob");
-	expect_end(w);
+	expect_rest_done(w);
 }
 
 static void nothing_is_begun_early_where_marks_cost_nothing(void **state)
@@ -98,7 +91,7 @@ static void nothing_is_begun_early_where_marks_cost_nothing(void **state)
 	send(w, 1, "bob");
 	assert_int_equal(w->n_marks, 0);
 	w->marks_by_hand = false;
-	expect_end(w);
+	expect_rest_done(w);
 }
 
 static void what_others_could_join_is_not_begun_early(void **state)
@@ -115,7 +108,7 @@ static void what_others_could_join_is_not_begun_early(void **state)
 	assert_int_equal(w->n_posts, 1);
 	world_elapse(w, 10);
 	EXPECT_REQUESTS(w, "ann", "bob cid");
-	expect_end(w);
+	expect_rest_done(w);
 }
 
 static void a_full_batch_is_begun_early(void **state)
@@ -135,7 +128,7 @@ static void a_full_batch_is_begun_early(void **state)
 	assert_int_equal(w->n_granted, 1);
 	world_accept(w);
 	EXPECT_REQUESTS(w, "ann", "user-1 user-2 user-3 user-4 user-5");
-	expect_end(w);
+	expect_rest_done(w);
 }
 
 static void the_rest_of_a_command_is_not_begun_early(void **state)
@@ -148,7 +141,7 @@ static void the_rest_of_a_command_is_not_begun_early(void **state)
 	world_accept(w);
 	EXPECT_REQUESTS(w, "ann", "bob");
 	assert_int_equal(w->n_granted, 1);
-	expect_end(w);
+	expect_rest_done(w);
 }
 
 static void nothing_is_begun_early_without_a_token(void **state)
@@ -167,7 +160,7 @@ static void nothing_is_begun_early_without_a_token(void **state)
 	EXPECT_REQUESTS(w, "ann");
 	world_elapse(w, 1);
 	EXPECT_REQUESTS(w, "ann", "bob");
-	expect_end(w);
+	expect_rest_done(w);
 }
 
 static void calls_that_wait_for_their_turn_come_first(void **state)
@@ -183,7 +176,7 @@ static void calls_that_wait_for_their_turn_come_first(void **state)
 	world_accept(w);
 	world_accept(w);
 	EXPECT_REQUESTS(w, "ann", "bea", "bob");
-	expect_end(w);
+	expect_rest_done(w);
 }
 
 static void a_request_that_is_not_accepted_has_none_behind_it(void **state)
@@ -197,7 +190,7 @@ static void a_request_that_is_not_accepted_has_none_behind_it(void **state)
 	assert_int_equal(w->n_posts, 1);
 	world_elapse(w, 1);
 	EXPECT_REQUESTS(w, "ann", "ann");
-	expect_end(w);
+	expect_rest_done(w);
 	EXPECT_REQUESTS(w, "ann", "ann", "bob");
 	expect_attempts(w, 1, 1);
 }
@@ -214,7 +207,7 @@ static void what_is_unknown_is_looked_for_first(void **state)
 	EXPECT_REQUESTS(w, "ann");
 	w->looks_by_hand = false;
 	world_look(w);
-	expect_end(w);
+	expect_rest_done(w);
 	expect_status(w, 0, "unknown");
 	expect_status(w, 1, "accepted");
 }
@@ -228,7 +221,7 @@ static void what_is_of_high_priority_overtakes_it(void **state)
 	           (struct given){ .offset = 2, .call = "call-a", .who = "eve", .is_high = true });
 	world_accept(w);
 	EXPECT_REQUESTS(w, "ann", "eve");
-	expect_end(w);
+	expect_rest_done(w);
 	EXPECT_REQUESTS(w, "ann", "eve", "bob");
 	expect_attempts(w, 1, 1);
 }
@@ -243,7 +236,7 @@ static void what_is_begun_early_can_be_canceled(void **state)
 	expect_attempts(w, 1, 0);
 	world_accept(w);
 	EXPECT_REQUESTS(w, "ann");
-	expect_end(w);
+	expect_rest_done(w);
 }
 
 static void what_expires_meanwhile_is_not_sent(void **state)
@@ -258,7 +251,7 @@ static void what_expires_meanwhile_is_not_sent(void **state)
 	world_accept(w);
 	EXPECT_REQUESTS(w, "ann");
 	expect_status(w, 1, "expired");
-	expect_end(w);
+	expect_rest_done(w);
 }
 
 static void others_expire_in_time_in_a_call_that_is_never_idle(void **state)
@@ -271,7 +264,7 @@ static void others_expire_in_time_in_a_call_that_is_never_idle(void **state)
 	world_elapse(w, 500);
 	world_accept(w);
 	expect_status(w, 2, "expired");
-	expect_end(w);
+	expect_rest_done(w);
 }
 
 static void what_is_begun_early_is_left_to_the_next_owner(void **state)
@@ -285,7 +278,7 @@ static void what_is_begun_early_is_left_to_the_next_owner(void **state)
 	assert_int_equal(w->partitions[0].n_quiet, 1);
 	world_commit(w, 0);
 	world_restart(w);
-	expect_end(w);
+	expect_rest_done(w);
 	expect_status(w, 1, "accepted");
 }
 
@@ -306,7 +299,7 @@ static void what_was_begun_early_is_looked_for_after_a_crash(void **state)
 
 	send_two(w);
 	world_restart(w);
-	expect_end(w);
+	expect_rest_done(w);
 	EXPECT_REQUESTS(w, "ann");
 	expect_status(w, 1, "unknown");
 }
@@ -321,7 +314,7 @@ static void it_waits_for_what_the_next_owner_must_look_for(void **state)
 	world_give(w, (struct given){ .offset = 0, .call = "call-a", .who = "ann", .id = "ann" });
 	send(w, 1, "bob");
 	assert_int_equal(w->n_granted, 0);
-	expect_end(w);
+	expect_rest_done(w);
 	expect_status(w, 1, "accepted");
 }
 

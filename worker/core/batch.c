@@ -105,6 +105,19 @@ static bool is_whole(const struct batch *batch, const struct job *job)
 	return batch->n == job->n_results;
 }
 
+wall_t batch_expiry(const struct batch *batch)
+{
+	wall_t first = { INT64_MAX };
+
+	for (size_t i = 0; i < batch->n; i++) {
+		const struct command *command = batch->items[i].job->command;
+
+		if (command->has_expiry && command->expires_at.us < first.us)
+			first = command->expires_at;
+	}
+	return first;
+}
+
 /* Choose 'first' and what may travel with it. */
 static void choose_from(const struct policy *policy, const struct call *call, struct job *first,
                         struct batch *ret)
@@ -130,10 +143,8 @@ void batch_choose(const struct policy *policy, const struct call *call, struct b
 
 void batch_choose_next(const struct policy *policy, const struct call *call, struct batch *ret)
 {
-	struct job *job = call_first(call);
+	struct job *job = call_first_new(call);
 
-	while (job && !job_has_new(job))
-		job = call_after(call, job);
 	if (job && !job_is_started(job))
 		choose_from(policy, call, job, ret);
 	else

@@ -200,6 +200,15 @@ struct job *call_after(const struct call *call, const struct job *job)
 	return job->command->high_priority ? call->queue[QUEUE_NORMAL] : NULL;
 }
 
+struct job *call_first_new(const struct call *call)
+{
+	struct job *job = call_first(call);
+
+	while (job && !job_has_new(job))
+		job = call_after(call, job);
+	return job;
+}
+
 void call_count_wait(struct engine *e, struct call *call)
 {
 	uint32_t now = wait_ms(e->now.us);

@@ -31,20 +31,6 @@ void departure_cancel(struct engine *e, struct invite *invite)
 	scheduler_unsent(e, invite->call);
 }
 
-/* When the first of its commands expires. */
-static wall_t expiry_of(const struct invite *invite)
-{
-	wall_t first = { INT64_MAX };
-
-	for (size_t i = 0; i < invite->batch.n; i++) {
-		const struct command *command = invite->batch.items[i].job->command;
-
-		if (command->has_expiry && command->expires_at.us < first.us)
-			first = command->expires_at;
-	}
-	return first;
-}
-
 /* What the replies to its commands will say of it. */
 static void note_departure(const struct engine *e, const struct batch *batch)
 {
@@ -117,7 +103,7 @@ void departure_run(struct engine *e)
 		a = application_in_turn(e, &e->leaving, may_leave);
 		if (!a)
 			return;
-		expires_at = expiry_of(a->departing);
+		expires_at = batch_expiry(&a->departing->batch);
 		/* A command's time may have been over meanwhile. */
 		if (expires_at.us <= e->wall.us)
 			settle_unsent(e, a->departing);

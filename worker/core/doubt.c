@@ -23,9 +23,11 @@ struct look {
 };
 
 /* The error of a participant of which nothing more is known than that it may have been sent; its
- * index. 'what' says by whom. */
-static int16_t add_error(struct engine *e, struct job *job, size_t index, const char *what)
+ * index. */
+static int16_t add_error(struct engine *e, struct job *job, size_t index)
 {
+	static const char what[] =
+	    "a worker before had begun to send it, and did not record what became of it";
 	const struct command *command = job->command;
 	char message[MESSAGE_SIZE];
 
@@ -64,15 +66,12 @@ void doubt_inherit(struct engine *e, struct job *job, const struct map_entry *en
 	size_t n = job->n_results;
 	size_t settled = entry->state == MAP_PARTLY ? progress->settled : 0;
 	size_t doubtful = entry->state == MAP_PARTLY ? settled + progress->in_flight : n;
-	char what[160];
 
-	snprintf(what, sizeof(what),
-	         "a worker before had begun to send it, and did not record what became of it");
 	for (size_t i = 0; i < settled && i < n; i++)
 		inherit_settled(e, job, i, progress->accepted[i / 8] >> (i % 8) & 1);
 	for (size_t i = settled; i < doubtful && i < n; i++) {
 		job->results[i].delivery = DELIVERY_DOUBT;
-		job->results[i].unknown_error = add_error(e, job, i, what);
+		job->results[i].unknown_error = add_error(e, job, i);
 	}
 	job->was_split = entry->state == MAP_PARTLY && settled < n;
 	if (job_is_started(job))

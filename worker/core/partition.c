@@ -218,11 +218,7 @@ static bool add_inherited(const struct partition *p, struct map *ret)
 	return true;
 }
 
-/* The map must say so as soon as the reply is there, whatever became of its dead letter: else the
- * next owner writes another, or sends what the reply says has failed. Both are in one transaction
- * (with_id), so that at worst a letter is lost that the broker has refused before. Without
- * transactions both are written again, rather than one be lost. */
-static bool is_replied(const struct job *job, bool staged)
+bool partition_is_replied(const struct job *job, bool staged)
 {
 	return job->partition->engine->policy->exactly_once && job_is_replied(job, staged);
 }
@@ -244,7 +240,7 @@ bool partition_map(const struct partition *p, bool staged, struct map *ret)
 		const struct job *job = (const struct job *)open;
 		struct map_entry entry;
 
-		if (is_replied(job, staged))
+		if (partition_is_replied(job, staged))
 			continue;
 		if (!has_base)
 			ret->base = ret->end = open->offset;

@@ -312,9 +312,9 @@ static void finish(struct engine *e, struct job *job)
 
 /* True when all of it is written that can be, and the command may be forgotten. What nobody takes
  * holds its offset; but not a letter whose reply counts by itself. */
-static bool is_finished(const struct engine *e, const struct job *job)
+static bool is_finished(const struct job *job)
 {
-	return job->state != JOB_HELD || (e->policy->exactly_once && job->reply.is_stored);
+	return job->state != JOB_HELD || partition_is_replied(job, false);
 }
 
 /* Its offset is held, and nothing of it goes on any more. */
@@ -364,7 +364,7 @@ void respond_written(struct engine *e, struct write *write, const char *error)
 		write_refused(e, write, error);
 	if (job->reply.id != SLOTS_NONE || job->dead_letter.id != SLOTS_NONE)
 		effects_touch(&e->effects, job->partition->number);
-	else if (is_finished(e, job))
+	else if (is_finished(job))
 		finish(e, job);
 	else
 		hold(e, job);

@@ -38,19 +38,17 @@ static void arm(struct engine *e, struct application *a, instant_t at)
 static void mark_sent(struct engine *e, struct invite *invite)
 {
 	struct batch *batch = &invite->batch;
-	struct job *last = NULL;
+	struct job *first = batch->items[0].job;
 
 	for (size_t i = 0; i < batch->n; i++) {
 		struct job *job = batch->items[i].job;
 
-		if (job != last)
-			partition_activate(job);
+		partition_activate(job);
 		job->results[batch->items[i].index].delivery = DELIVERY_SENT;
-		last = job;
 	}
 	/* Only a command that travels alone can be there in part. */
-	if (last && batch->n_jobs == 1 && batch->n < last->n_results)
-		last->was_split = true;
+	if (batch->n_jobs == 1 && batch->n < first->n_results)
+		first->was_split = true;
 	call_wait_for(e, invite->call, WAIT_CALL);
 }
 

@@ -157,25 +157,12 @@ static void on_throttled(struct answered *a)
 	retry(a);
 }
 
-/* A command of the request is over: that is why it was not sent. */
-static bool has_expired(const struct answered *a)
-{
-	const struct batch *batch = &a->invite->batch;
-
-	for (size_t i = 0; i < batch->n; i++) {
-		const struct command *command = batch->items[i].job->command;
-
-		if (command->has_expiry && command->expires_at.us <= a->e->wall.us)
-			return true;
-	}
-	return false;
-}
-
 static void on_not_sent(struct answered *a)
 {
 	struct engine *e = a->e;
 
-	if (a->answer->is_withheld && has_expired(a)) {
+	/* A command of it is over: that is why it was not sent. */
+	if (a->answer->is_withheld && batch_expiry(&a->invite->batch).us <= e->wall.us) {
 		renew(a);
 		return;
 	}

@@ -40,13 +40,12 @@ void successor_begin(struct engine *e, struct call *call)
 static bool is_overtaken(const struct call *call)
 {
 	const struct invite *successor = successor_of(call);
-	const struct job *job = call->queue[QUEUE_HIGH];
+	const struct job *first;
 
 	if (!successor || successor->batch.items[0].job->command->high_priority)
 		return false;
-	while (job && job_is_started(job))
-		job = job->next;
-	return job;
+	first = call_first_new(call);
+	return first && first->command->high_priority;
 }
 
 void successor_update(struct engine *e, struct call *call)

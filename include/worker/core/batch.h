@@ -28,6 +28,9 @@ static inline bool batch_begins_job(const struct batch *batch, size_t i)
 	return i == 0 || batch->items[i].job != batch->items[i - 1].job;
 }
 
+/* When the first of its commands expires; INT64_MAX: none does. */
+wall_t batch_expiry(const struct batch *batch);
+
 /* Choose for 'call', whose queue is not empty. */
 void batch_choose(const struct policy *policy, const struct call *call, struct batch *ret);
 

@@ -83,6 +83,9 @@ void call_dequeue(struct call *call, struct job *job);
 /* The first job of the queue, those of high priority first; NULL when it is empty. */
 struct job *call_first(const struct call *call);
 
+/* The first of which a part is still to be sent; NULL when there is none. */
+struct job *call_first_new(const struct call *call);
+
 /* The job behind 'job' in the order of sending. */
 struct job *call_after(const struct call *call, const struct job *job);
 

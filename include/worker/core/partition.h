@@ -57,6 +57,15 @@ void partition_balance(struct engine *e, struct partition *p);
  * next owner, whom the map tells what they are. */
 void partition_revoke(struct engine *e, struct partition *p);
 
+/* True when the job is done once its reply is there, and that is stored; 'staged': or in the open
+ * transaction.
+ *
+ * The map must say so as soon as the reply is there, whatever became of its dead letter: else the
+ * next owner writes another, or sends what the reply says has failed. Both are in one transaction
+ * (with_id), so that at worst a letter is lost that the broker has refused before. Without
+ * transactions both are written again, rather than one be lost. */
+bool partition_is_replied(const struct job *job, bool staged);
+
 /* Something of the job is on its way, and must end before the partition is quiet; or nothing is
  * (any more). */
 void partition_activate(struct job *job);

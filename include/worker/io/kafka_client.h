@@ -55,8 +55,7 @@ bool kafka_client_is_closing(struct kafka_client *k);
 void kafka_client_enter(struct kafka_client *k);
 void kafka_client_leave(struct kafka_client *k);
 
-/* A 'finish' for kafka_client_close(): drop what a producer has on the way, so that it ends at
- * once.
+/* A 'finish' for kafka_client_close(): drop what a producer has on the way, so as to end at once.
  */
 void kafka_client_purge(rd_kafka_t *rk);
 
