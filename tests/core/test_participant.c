@@ -113,6 +113,32 @@ static void types_are_added_and_put_first(void **state)
 	            PARTICIPANT_PLAIN, "user:a");
 }
 
+static void a_type_within_an_identity_is_sent_where_it_stood(void **state)
+{
+	static const char *const sets[] = {
+		"\"user\":{" ID_TYPE ",\"id\":\"Ann\"}",
+		"\"user\":{" ID_TYPE " , \"displayName\":\"A\",\"id\":\"Ann\"}",
+		"\"user\":{\"id\":\"Ann\"," ID_TYPE "}",
+		"\"user\":{ " ID_TYPE ",\"id\":\"Ann\"}",
+		"\"user\":{\"@odata.type\":\"#microsoft.graph.identityX\",\"id\":\"Ann\"}",
+		"\"phone\":{" ID_TYPE ",\"id\":\"+4930\"},\"user\":{" ID_TYPE
+		",\"id\":\"Ann\"},\"guest\":{" ID_TYPE ",\"id\":\"g\"}",
+		"\"user\":{" ID_TYPE ",\"id\":\"\\u0041nn\"}",
+		"\"us\\u0065r\":{" ID_TYPE ",\"id\":\"Ann\"}",
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(sets) / sizeof(sets[0]); i++) {
+		char given[400], sent[600];
+
+		snprintf(given, sizeof(given), "{\"identity\":{%s},\"x\":[1]}", sets[i]);
+		snprintf(sent, sizeof(sent), "{" TYPE ",\"identity\":{" SET_TYPE ",%s},\"x\":[1]}",
+		         sets[i]);
+		assert_sent(given, sent, i == 5 ? PARTICIPANT_PHONE : PARTICIPANT_PLAIN,
+		            "user:Ann");
+	}
+}
+
 static void unknown_members_are_passed_through(void **state)
 {
 	(void)state;
@@ -356,6 +382,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(the_documented_cases_are_sent_as_they_are),
 		cmocka_unit_test(types_are_added_and_put_first),
+		cmocka_unit_test(a_type_within_an_identity_is_sent_where_it_stood),
 		cmocka_unit_test(unknown_members_are_passed_through),
 		cmocka_unit_test(an_identity_is_read_where_it_is_sent),
 		cmocka_unit_test(an_identity_with_escapes_is_what_they_mean),

@@ -9,6 +9,7 @@
 
 #define PARTICIPANT_TYPE  "#microsoft.graph.invitationParticipantInfo"
 #define IDENTITY_SET_TYPE "#microsoft.graph.identitySet"
+#define IDENTITY_TYPE     "#microsoft.graph.identity"
 #define TYPE_MEMBER       "@odata.type"
 /* How objects begin, and those of a usual type. */
 #define BEGIN          "{\"" TYPE_MEMBER "\":"
@@ -184,15 +185,35 @@ static void append_name(struct buffer *text, const struct value *name)
 	buffer_append_char(text, ':');
 }
 
-/* Where the chosen identity stands between its quotes: the text ends with the name of its member
- * and a colon, and the value will be copied behind them as it is. */
-static void note_place(const struct buffer *text, const struct chosen *chosen,
-                       struct participant *ret)
+static struct bytes between(const char *begin, const char *end)
 {
-	size_t before_id = (size_t)(chosen->id->raw.data - value_of(chosen->kind)->raw.data);
+	return (struct bytes){ begin, (size_t)(end - begin) };
+}
 
+/* True when a string means what is written between its quotes. */
+static bool is_plain(const struct value *string)
+{
+	return string->raw.size == string->text.size + 2;
+}
+
+/* Append the chosen identity as it is, without a usual type that it begins with, and note where it
+ * stands between its quotes: the text ends with the name of its member and a colon. */
+static void append_identity(struct buffer *text, const struct chosen *chosen,
+                            struct participant *ret)
+{
+	static const char usual[] = BEGIN_AS(IDENTITY_TYPE);
+	struct bytes json = value_of(chosen->kind)->raw;
+	size_t before_id;
+
+	ret->has_usual_identity_type = is_plain(chosen->kind) && is_plain(chosen->id) &&
+	                               json.size > strlen(usual) &&
+	                               memcmp(json.data, usual, strlen(usual)) == 0;
+	if (ret->has_usual_identity_type)
+		json = between(json.data + strlen(usual), json.data + json.size);
+	before_id = (size_t)(chosen->id->raw.data - json.data);
 	ret->identity_start = (uint32_t)(text->size - chosen->kind->raw.size);
 	ret->id_distance = (uint16_t)(chosen->kind->raw.size + before_id + 1);
+	buffer_append_bytes(text, json);
 }
 
 static void append_identity_set(struct buffer *text, const struct value *set,
@@ -207,8 +228,9 @@ static void append_identity_set(struct buffer *text, const struct value *set,
 			continue;
 		append_name(text, name);
 		if (name == chosen->kind)
-			note_place(text, chosen, ret);
-		buffer_append_bytes(text, value_of(name)->raw);
+			append_identity(text, chosen, ret);
+		else
+			buffer_append_bytes(text, value_of(name)->raw);
 	}
 	buffer_append_char(text, '}');
 }
@@ -232,12 +254,6 @@ static void append_participant(struct buffer *text, const struct value *object,
 	}
 	buffer_append_char(text, '}');
 	ret->json_size = (uint16_t)(text->size - ret->json_start);
-}
-
-/* True when a string means what is written between its quotes. */
-static bool is_plain(const struct value *string)
-{
-	return string->raw.size == string->text.size + 2;
 }
 
 static void keep_participant(struct buffer *text, const struct value *json,
@@ -283,17 +299,30 @@ bool participant_parse(const struct value *json, size_t index, struct buffer *te
 	return true;
 }
 
+/* Where what is kept of its identity lies, when that has no escapes: behind the quote of its name
+ * and a colon. */
+static const char *find_identity(const struct command *command, size_t index)
+{
+	struct bytes kind = command_identity(command, index).kind;
+
+	return kind.data + kind.size + 2;
+}
+
 void participant_write(const struct command *command, size_t index, struct buffer *out)
 {
 	const struct participant *p = &command->participants[index];
 	struct bytes json = participant_json(command, index);
-	struct bytes before_set = { json.data, p->set_distance };
-	struct bytes from_set = { json.data + p->set_distance, json.size - p->set_distance };
+	const char *end = json.data + json.size;
+	const char *set = json.data + p->set_distance;
+	const char *identity = p->has_usual_identity_type ? find_identity(command, index) : end;
 
 	if (p->has_usual_type)
 		buffer_append_text(out, BEGIN_AS(PARTICIPANT_TYPE));
-	buffer_append_bytes(out, before_set);
+	buffer_append_bytes(out, between(json.data, set));
 	if (p->has_usual_set_type)
 		buffer_append_text(out, BEGIN_AS(IDENTITY_SET_TYPE));
-	buffer_append_bytes(out, from_set);
+	buffer_append_bytes(out, between(set, identity));
+	if (p->has_usual_identity_type)
+		buffer_append_text(out, BEGIN_AS(IDENTITY_TYPE));
+	buffer_append_bytes(out, between(identity, end));
 }

@@ -44,9 +44,10 @@ struct participant {
 	uint16_t identity_kind_size;
 	uint16_t id_distance; /* … and so far behind the start of that its id */
 	uint16_t id_size;
-	enum participant_kind kind : 6;
-	bool has_usual_type : 1;     /* Its JSON lacks its begin */
-	bool has_usual_set_type : 1; /* The same of its identity set */
+	enum participant_kind kind : 5;
+	bool has_usual_type : 1;          /* Its JSON lacks its begin */
+	bool has_usual_set_type : 1;      /* The same of its identity set */
+	bool has_usual_identity_type : 1; /* The same of its identity; it has no escapes then */
 };
 
 _Static_assert(COMMAND_BYTES_MAX <= UINT16_MAX + 1, "nothing in a record is further or longer");
