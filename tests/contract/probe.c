@@ -116,7 +116,7 @@ static json_t *parse(const json_t *request)
 	struct policy policy = make_policy(request);
 	struct fault fault = { 0 };
 	struct buffer scratch;
-	struct command *command;
+	const struct command *command;
 	struct loaded loaded;
 	enum command_result result;
 	json_t *answer;
@@ -131,7 +131,6 @@ static json_t *parse(const json_t *request)
 	                   hex_encode(command_text(command, command->id)), "callId",
 	                   hex_encode(command_text(command, command->call_id)), "participants",
 	                   show_participants(command));
-	command_free(command);
 	buffer_close(&scratch);
 	buffer_close(&loaded.memory);
 	return answer;

@@ -4,7 +4,20 @@
 
 #include "worker/core/command.h"
 
-/* Read a record of topic t, partition 2, offset 7 whose key is call-a. */
+#include <stdlib.h>
+#include <string.h>
+
+/* A command as it is kept; the caller frees it. */
+static inline struct command *parsing_copy(const struct command *command)
+{
+	struct command *copy = malloc(command_size(command));
+
+	CHECK(copy);
+	return memcpy(copy, command, command_size(command));
+}
+
+/* Read a record of topic t, partition 2, offset 7 whose key is call-a. The caller frees the
+ * command. */
 static inline enum command_result parse_bytes(struct bytes value, struct command **ret,
                                               struct fault *ret_fault)
 {
@@ -16,12 +29,14 @@ static inline enum command_result parse_bytes(struct bytes value, struct command
 		                 .has_key = true,
 		                 .key = bytes_of("call-a"),
 		                 .value = value };
+	const struct command *command;
 	struct buffer scratch;
 	enum command_result result;
 
 	policy.tenants = (struct text_list){ tenants, 2 };
 	buffer_init(&scratch, 0);
-	result = command_parse(&policy, &record, &scratch, ret, ret_fault);
+	result = command_parse(&policy, &record, &scratch, &command, ret_fault);
+	*ret = command ? parsing_copy(command) : NULL;
 	buffer_close(&scratch);
 	return result;
 }

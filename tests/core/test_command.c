@@ -20,7 +20,7 @@ static struct fault rejected_bytes(struct bytes value)
 	assert_int_equal(parse_bytes(value, &command, &fault), COMMAND_REJECTED);
 	assert_int_equal(command->n_participants, 0);
 	assert_true(command->id.size > 0);
-	command_free(command);
+	free(command);
 	return fault;
 }
 
@@ -55,9 +55,9 @@ static const char *with(const char *more)
 	return text;
 }
 
-static void assert_text(const struct command *command, struct span span, const char *expected)
+static void assert_text(const struct command *command, struct piece piece, const char *expected)
 {
-	assert_true(bytes_equal_text(command_text(command, span), expected));
+	assert_true(bytes_equal_text(command_text(command, piece), expected));
 }
 
 static void a_command_is_read_with_all_its_members(void **state)
@@ -74,7 +74,7 @@ static void a_command_is_read_with_all_its_members(void **state)
 	assert_true(c->has_context && c->high_priority && c->resend_unknown && c->has_expiry);
 	assert_true(c->expires_at.us == INT64_C(1769860800000000));
 	assert_int_equal(c->n_participants, 1);
-	command_free(c);
+	free(c);
 }
 
 static void a_tenant_is_named_in_any_case_and_the_first_is_the_default(void **state)
@@ -93,7 +93,7 @@ static void a_tenant_is_named_in_any_case_and_the_first_is_the_default(void **st
 		struct command *c = accepted(with(rows[i].more));
 
 		assert_int_equal(c->tenant, rows[i].tenant);
-		command_free(c);
+		free(c);
 	}
 }
 
@@ -106,7 +106,7 @@ static void null_means_absent_and_a_missing_id_is_made(void **state)
 	(void)state;
 	assert_text(c, c->id, "t-2-7");
 	assert_false(c->has_context || c->high_priority || c->resend_unknown || c->has_expiry);
-	command_free(c);
+	free(c);
 }
 
 static void what_is_malformed_is_said_to_be(void **state)
@@ -224,7 +224,7 @@ static bool takes(const char *member, const char *piece, size_t n)
 
 	snprintf(text, sizeof(text), "\"%s\":\"%s\"", member, value);
 	result = parse_bytes(bytes_of(with(text)), &command, &fault);
-	command_free(command);
+	free(command);
 	free(value);
 	return result == COMMAND_VALID;
 }
@@ -249,7 +249,7 @@ static enum command_result parse_participants(size_t n)
 	list[strlen(list) - 1] = '\0';
 	snprintf(text, strlen(list) + 100, "{\"callId\":\"call-a\",\"participants\":[%s]}", list);
 	result = parse_bytes(bytes_of(text), &command, &fault);
-	command_free(command);
+	free(command);
 	free(list);
 	free(text);
 	return result;
@@ -273,7 +273,7 @@ static void records_up_to_64_kib_are_read(void **state)
 	memset(text + used, ' ', (size_t)(COMMAND_BYTES_MAX + 1 - used));
 	assert_int_equal(parse_bytes((struct bytes){ text, COMMAND_BYTES_MAX }, &command, &fault),
 	                 COMMAND_VALID);
-	command_free(command);
+	free(command);
 	assert_string_equal(rejected_bytes((struct bytes){ text, COMMAND_BYTES_MAX + 1 }).message,
 	                    "$: expected at most 65536 bytes, the record has 65537");
 	free(text);
@@ -293,7 +293,7 @@ static bool takes_depth(size_t depth)
 	         "\"identity\":{\"user\":{\"id\":\"ann\"}}}]}",
 	         open, close);
 	result = parse_bytes(bytes_of(text), &command, &fault);
-	command_free(command);
+	free(command);
 	free(open);
 	free(close);
 	return result == COMMAND_VALID;
@@ -320,12 +320,12 @@ static void no_bytes_at_all_crash_it(void **state)
 
 		assert_int_equal(parse_bytes((struct bytes){ text, i }, &command, &fault),
 		                 COMMAND_REJECTED);
-		command_free(command);
+		free(command);
 		memcpy(copy, text, size);
 		copy[i] = (char)(copy[i] ^ 0x15);
 		assert_int_not_equal(parse_bytes((struct bytes){ copy, size }, &command, &fault),
 		                     COMMAND_NO_MEMORY);
-		command_free(command);
+		free(command);
 	}
 }
 

@@ -2,6 +2,7 @@
 #include "worker/core/invited.h"
 #include "worker/core/policy.h"
 #include "core/failing_memory.h"
+#include "core/parsing.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -19,7 +20,8 @@ static void init(struct invited *v, size_t offsets)
 static struct command *command_of(const char *call, const char *who, const char *context)
 {
 	struct policy policy = policy_default();
-	struct command *command;
+	const struct command *command;
+	struct command *copy;
 	struct buffer scratch;
 	struct fault fault;
 	char text[256];
@@ -34,8 +36,9 @@ static struct command *command_of(const char *call, const char *who, const char 
 	buffer_init(&scratch, 4096);
 	assert_int_equal(command_parse(&policy, &record, &scratch, &command, &fault),
 	                 COMMAND_VALID);
+	copy = parsing_copy(command);
 	buffer_close(&scratch);
-	return command;
+	return copy;
 }
 
 static void note(struct invited *v, const char *call, const char *who, const char *context,
@@ -44,7 +47,7 @@ static void note(struct invited *v, const char *call, const char *who, const cha
 	struct command *command = command_of(call, who, context);
 
 	assert_true(invited_note(v, command, offset, frontier));
-	command_free(command);
+	free(command);
 }
 
 /* Offsets of the commands that invite the same to the same call; -1 behind the last. */
@@ -58,7 +61,7 @@ static void expect_offsets(const struct invited *v, const char *call, const char
 	while ((entry = invited_identity(v, command, 0, &at)) != NULL)
 		assert_int_equal(entry->offset, *offsets++);
 	assert_int_equal(*offsets, -1);
-	command_free(command);
+	free(command);
 }
 
 static void all_commands_that_ask_for_the_same_are_found(void **state)
@@ -107,7 +110,7 @@ static void a_context_is_found_for_its_call_only(void **state)
 	assert_non_null(entry);
 	assert_int_equal(entry->offset, 2);
 	assert_null(invited_context(&v, command, &at));
-	command_free(command);
+	free(command);
 	invited_close(&v);
 }
 
@@ -184,7 +187,7 @@ static void running_out_of_memory_is_said(void **state)
 	assert_false(invited_note(&v, command, 0, 0));
 	failing_memory_set(-1);
 	assert_true(invited_note(&v, command, 0, 0));
-	command_free(command);
+	free(command);
 	invited_close(&v);
 }
 

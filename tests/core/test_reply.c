@@ -31,6 +31,7 @@ static struct job *three_participants(struct partition *partition)
 	                &command, &fault),
 	    COMMAND_VALID);
 	job = job_new(partition, command);
+	free(command);
 	assert_non_null(job);
 	job->entry.offset = 7;
 	return job;
@@ -72,7 +73,7 @@ static void a_reply_has_every_member_of_the_contract(void **state)
 	(void)state;
 	job->received_at.us = INT64_C(1769860800000000);
 	job->waited.ms[WAIT_HOLD] = 3000;
-	job_decide_rest(job, STATUS_EXPIRED, fragments_add(&job->errors, bytes_of("{\"code\":1}")));
+	job_decide_rest(job, STATUS_EXPIRED, job_add_error(job, bytes_of("{\"code\":1}")));
 	reply = reply_of(job);
 	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
 		assert_non_null(json_object_get(reply, names[i]));
@@ -100,9 +101,9 @@ static void participants_that_differ_make_it_partial(void **state)
 	json_t *reply;
 
 	(void)state;
-	job_decide(job, 1, STATUS_FAILED, -1, fragments_add(&job->errors, bytes_of("{\"a\":1}")));
+	job_decide(job, 1, STATUS_FAILED, -1, job_add_error(job, bytes_of("{\"a\":1}")));
 	assert_int_equal(job->first_new, 0);
-	job_decide(job, 0, STATUS_ACCEPTED, fragments_add(&job->operations, bytes_of("{}")), -1);
+	job_decide(job, 0, STATUS_ACCEPTED, job_add_operation(job, bytes_of("{}")), -1);
 	assert_int_equal(job->first_new, 2);
 	assert_false(job_is_decided(job));
 	job_decide(job, 2, STATUS_ACCEPTED, 0, -1);
@@ -125,7 +126,7 @@ static void an_unknown_outcome_never_becomes_a_failure(void **state)
 	struct job *job = three_participants(&p);
 
 	(void)state;
-	job->results[0].unknown_error = fragments_add(&job->errors, bytes_of("{}"));
+	job->results[0].unknown_error = job_add_error(job, bytes_of("{}"));
 	job->results[1].unknown_error = 0;
 	job_decide(job, 0, STATUS_EXPIRED, -1, -1);
 	job_decide(job, 1, STATUS_ACCEPTED, -1, -1);

@@ -5,7 +5,7 @@
 
 static const struct participant *participant_of(const struct job *job, size_t index)
 {
-	return &job->command->participants[index];
+	return command_participant(job->command, index);
 }
 
 /* True when the participant shares its request with nobody. */

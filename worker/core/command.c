@@ -14,14 +14,18 @@
 /* What is kept of a record is no longer than that, but for identities with escapes, kept twice. */
 #define TEXT_MAX       (8 * COMMAND_BYTES_MAX)
 #define SHOWN_NAME_MAX 40
-#define PLACE_SIZE     64
+/* What a struct piece can say. */
+#define PIECE_START_MAX  0xFFFFFu
+#define PIECE_SIZE_MAX   0xFFFu
+#define PLACE_SIZE       64
+#define SOURCE_NAME_SIZE 300 /* The name of a topic has at most 249 bytes */
 
 struct parser {
 	const struct policy *policy;
 	const struct record *record;
-	struct buffer *text;
+	struct buffer *text; /* Begins with room for the command */
 	struct fault *fault;
-	struct command *command; /* Without its participants and its text, which come at the end */
+	struct command *command; /* Copied there at the end */
 	struct participant participants[COMMAND_PARTICIPANTS_MAX];
 };
 
@@ -37,12 +41,14 @@ static bool fail(struct parser *p, enum reason reason, const char *format, ...)
 	return false;
 }
 
-static struct span keep(struct parser *p, struct bytes bytes)
+static struct piece keep(struct parser *p, struct bytes bytes)
 {
-	struct span span = { .start = (uint32_t)p->text->size, .size = (uint32_t)bytes.size };
+	struct piece piece = { .start = p->text->size & PIECE_START_MAX,
+		               .size = bytes.size & PIECE_SIZE_MAX };
 
+	CHECK(piece.start == p->text->size && piece.size == bytes.size);
 	buffer_append_bytes(p->text, bytes);
-	return span;
+	return piece;
 }
 
 size_t command_count_characters(struct bytes text)
@@ -55,7 +61,7 @@ size_t command_count_characters(struct bytes text)
 }
 
 static bool take_text(struct parser *p, const struct value *json, const char *member, size_t max,
-                      struct span *ret)
+                      struct piece *ret)
 {
 	struct bytes text = value_text(json);
 
@@ -118,7 +124,7 @@ static bool take_tenant(struct parser *p, const struct value *json)
 		return fail(p, REASON_INVALID, "$.tenantId: expected a string");
 	for (size_t i = 0; i < tenants->count; i++) {
 		if (same_name(value_text(json), tenants->texts[i])) {
-			p->command->tenant = (uint32_t)i;
+			p->command->tenant = (uint16_t)i;
 			return true;
 		}
 	}
@@ -183,7 +189,7 @@ static bool take_participants(struct parser *p, const struct value *json)
 			return false;
 		i++;
 	}
-	p->command->n_participants = (uint16_t)n;
+	p->command->n_participants = (uint8_t)n;
 	return true;
 }
 
@@ -384,13 +390,13 @@ static bool check_key(struct parser *p)
 
 static void name_by_source(struct parser *p)
 {
-	char place[48];
-	struct span span = keep(p, p->record->topic);
+	char name[SOURCE_NAME_SIZE];
+	int size =
+	    snprintf(name, sizeof(name), "%.*s-%" PRId32 "-%" PRId64, (int)p->record->topic.size,
+	             p->record->topic.data, p->record->partition, p->record->offset);
 
-	snprintf(place, sizeof(place), "-%" PRId32 "-%" PRId64, p->record->partition,
-	         p->record->offset);
-	span.size += keep(p, bytes_of(place)).size;
-	p->command->id = span;
+	CHECK(size > 0 && (size_t)size < sizeof(name));
+	p->command->id = keep(p, (struct bytes){ name, (size_t)size });
 }
 
 /* Who names no expiry gets that of the policy, if it is known when the record was written. */
@@ -406,18 +412,22 @@ static void set_default_expiry(struct parser *p)
 	p->command->expires_at.us = written_us + after_us;
 }
 
-/* One allocation: the command, its participants, its text. */
-static struct command *build(const struct parser *p)
+/* Put the command together: itself, its texts, its participants. */
+static const struct command *build(struct parser *p)
 {
-	size_t n = p->command->n_participants;
-	size_t list = n * sizeof(p->participants[0]);
-	struct command *command = malloc(sizeof(*command) + list + p->text->size);
+	static const char padding[_Alignof(struct participant)];
+	size_t over = p->text->size % sizeof(padding);
+	struct command *command;
 
-	if (!command)
+	if (over > 0)
+		buffer_append(p->text, padding, sizeof(padding) - over);
+	p->command->participants_start = (uint32_t)p->text->size;
+	buffer_append(p->text, p->participants,
+	              p->command->n_participants * sizeof(p->participants[0]));
+	if (!buffer_ok(p->text))
 		return NULL;
+	command = (void *)p->text->data;
 	*command = *p->command;
-	memcpy(command->participants, p->participants, list);
-	memcpy(command->participants + n, p->text->data, p->text->size);
 	return command;
 }
 
@@ -437,7 +447,7 @@ static bool parse(struct parser *p)
 }
 
 enum command_result command_parse(const struct policy *policy, const struct record *record,
-                                  struct buffer *scratch, struct command **ret,
+                                  struct buffer *scratch, const struct command **ret,
                                   struct fault *ret_fault)
 {
 	struct command command = { 0 };
@@ -451,6 +461,7 @@ enum command_result command_parse(const struct policy *policy, const struct reco
 	p.command = &command;
 	buffer_clear(scratch);
 	scratch->limit = TEXT_MAX;
+	buffer_append(scratch, &command, sizeof(command));
 	valid = parse(&p);
 	if (valid) {
 		set_default_expiry(&p);
@@ -460,13 +471,8 @@ enum command_result command_parse(const struct policy *policy, const struct reco
 	}
 	if (command.id.size == 0)
 		name_by_source(&p);
-	*ret = buffer_ok(scratch) ? build(&p) : NULL;
+	*ret = build(&p);
 	if (!*ret)
 		return COMMAND_NO_MEMORY;
 	return valid ? COMMAND_VALID : COMMAND_REJECTED;
-}
-
-void command_free(struct command *command)
-{
-	free(command);
 }

@@ -95,7 +95,7 @@ static bool went_at_once(const struct engine *e, const struct job *job)
 
 		if (result->delivery != DELIVERY_DOUBT ||
 		    (job->n_results > 1 &&
-		     job->command->participants[i].kind != PARTICIPANT_PLAIN) ||
+		     command_participant(job->command, i)->kind != PARTICIPANT_PLAIN) ||
 		    result->was_accepted != job->results[0].was_accepted)
 			return false;
 	}
@@ -174,13 +174,13 @@ static bool find_operation(const struct look *l, const struct job *job, size_t i
 /* The operation's place among the job's; participants of one request share it. */
 static int16_t keep_operation(struct engine *e, struct job *job)
 {
-	int16_t last = (int16_t)(fragments_count(job->operations) - 1);
+	const struct fragments *known = job_operations(job);
+	int16_t last = (int16_t)(fragments_count(known) - 1);
 	int16_t index;
 
-	if (last >= 0 &&
-	    bytes_equal_text(buffer_bytes(&e->operation), fragments_text(job->operations, last)))
+	if (last >= 0 && bytes_equal_text(buffer_bytes(&e->operation), fragments_text(known, last)))
 		return last;
-	index = fragments_add(&job->operations, buffer_bytes(&e->operation));
+	index = job_add_operation(job, buffer_bytes(&e->operation));
 	if (index < 0)
 		e->effects.out_of_memory = true;
 	return index;
@@ -201,7 +201,7 @@ static bool is_repeated(const struct job *job, size_t index)
 static bool is_on_roster(const struct look *l, const struct job *job, size_t index)
 {
 	const struct command *command = job->command;
-	const struct participant *p = &command->participants[index];
+	const struct participant *p = command_participant(command, index);
 	const struct invited *invited = &job->partition->invited;
 	const struct invited_entry *entry;
 	size_t at = 0;

@@ -202,7 +202,7 @@ static void learn_topic(struct engine *e, struct bytes topic)
 /* A record that has its reply: only its commandId and whom it invited still count. */
 static void remember(struct engine *e, struct partition *p, const struct record *record)
 {
-	struct command *command;
+	const struct command *command;
 	struct fault fault;
 	int64_t first;
 
@@ -217,12 +217,11 @@ static void remember(struct engine *e, struct partition *p, const struct record 
 		e->effects.out_of_memory = true;
 		break;
 	}
-	command_free(command);
 }
 
 static void work_on(struct engine *e, struct partition *p, const struct record *record)
 {
-	struct command *command;
+	const struct command *command;
 	struct fault fault;
 	enum command_result result;
 	struct job *job;
@@ -231,8 +230,6 @@ static void work_on(struct engine *e, struct partition *p, const struct record *
 	result = command_parse(e->policy, record, &e->scratch, &command, &fault);
 	job = result == COMMAND_NO_MEMORY ? NULL : job_new(p, command);
 	if (!job || !job_copy_headers(job, e->policy, record) || !ledger_reserve(&p->ledger)) {
-		if (!job)
-			command_free(command);
 		job_free(job);
 		e->effects.out_of_memory = true;
 		return;

@@ -6,36 +6,22 @@
 #define COPIED_VALUE_MAX 1024 /* Bytes of a header value; a longer one is not copied */
 #define COPIED_KEY_MAX   1024 /* Of a key, likewise */
 
-struct job *job_new(struct partition *partition, struct command *command)
+struct job *job_new(struct partition *partition, const struct command *command)
 {
-	uint8_t n = (uint8_t)command->n_participants;
-	struct job *job = calloc(1, sizeof(*job) + n * sizeof(job->results[0]));
+	uint8_t n = command->n_participants;
+	size_t size = sizeof(struct job) + n * sizeof(struct result);
+	struct job *job = malloc(size + command_size(command));
 
 	if (!job)
 		return NULL;
+	memset(job, 0, sizeof(*job));
+	job->command = memcpy((char *)job + size, command, command_size(command));
 	job->partition = partition;
-	job->command = command;
 	job->n_results = n;
-	job->dead_letter.is_dead_letter = true;
 	for (size_t i = 0; i < n; i++)
 		job->results[i] =
 		    (struct result){ .operation = -1, .error = -1, .unknown_error = -1 };
 	return job;
-}
-
-struct job *write_job(struct write *write)
-{
-	size_t place =
-	    write->is_dead_letter ? offsetof(struct job, dead_letter) : offsetof(struct job, reply);
-
-	return (struct job *)((char *)write - place);
-}
-
-struct write *write_twin(struct write *write)
-{
-	struct job *job = write_job(write);
-
-	return write->is_dead_letter ? &job->reply : &job->dead_letter;
 }
 
 static void free_extra(struct extra *extra)
@@ -53,10 +39,8 @@ void job_free(struct job *job)
 {
 	if (!job)
 		return;
-	free(job->operations);
-	free(job->errors);
+	response_free(job->response);
 	free_extra(job->extra);
-	command_free(job->command);
 	free(job);
 }
 
@@ -68,6 +52,27 @@ struct extra *job_extra(struct job *job)
 	if (job->extra)
 		job->extra->duplicate_of = -1;
 	return job->extra;
+}
+
+struct response *job_response(struct job *job)
+{
+	if (!job->response)
+		job->response = response_new(job);
+	return job->response;
+}
+
+int16_t job_add_operation(struct job *job, struct bytes json)
+{
+	struct response *response = job_response(job);
+
+	return response ? fragments_add(&response->operations, json) : -1;
+}
+
+int16_t job_add_error(struct job *job, struct bytes json)
+{
+	struct response *response = job_response(job);
+
+	return response ? fragments_add(&response->errors, json) : -1;
 }
 
 /* Room for what is copied; NULL when there is no memory. */
@@ -160,35 +165,6 @@ bool job_copy_headers(struct job *job, const struct policy *policy, const struct
 	return true;
 }
 
-const char *fragments_text(const struct fragments *f, int16_t index)
-{
-	const char *text;
-
-	CHECK(index >= 0 && index < fragments_count(f));
-	text = f->texts;
-	while (index-- > 0)
-		text += strlen(text) + 1;
-	return text;
-}
-
-int16_t fragments_add(struct fragments **list, struct bytes json)
-{
-	uint32_t size = *list ? (*list)->size : 0;
-	int16_t count = fragments_count(*list);
-	struct fragments *f;
-
-	CHECK(count < INT16_MAX && json.size < UINT32_MAX - size);
-	f = realloc(*list, sizeof(*f) + size + json.size + 1);
-	if (!f)
-		return -1;
-	memcpy(f->texts + size, json.data, json.size);
-	f->texts[size + json.size] = '\0';
-	f->size = size + (uint32_t)json.size + 1;
-	f->count = (int16_t)(count + 1);
-	*list = f;
-	return count;
-}
-
 void job_reject(struct job *job)
 {
 	CHECK(job->n_done == 0);
@@ -254,7 +230,9 @@ bool job_is_started(const struct job *job)
 
 bool job_is_replied(const struct job *job, bool staged)
 {
-	return job->reply.is_stored || (staged && job->reply.is_staged);
+	const struct response *response = job->response;
+
+	return response && (response->reply.is_stored || (staged && response->reply.is_staged));
 }
 
 bool job_has_doubt(const struct job *job)

@@ -310,7 +310,7 @@ static const char *find_identity(const struct command *command, size_t index)
 
 void participant_write(const struct command *command, size_t index, struct buffer *out)
 {
-	const struct participant *p = &command->participants[index];
+	const struct participant *p = command_participant(command, index);
 	struct bytes json = participant_json(command, index);
 	const char *end = json.data + json.size;
 	const char *set = json.data + p->set_distance;

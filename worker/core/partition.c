@@ -297,10 +297,13 @@ static void drop_look(struct engine *e, struct call *call)
 	application_end(e, application_of(e, call));
 }
 
-static void drop_write(struct engine *e, struct write *write)
+/* Whoever reports of its records finds nobody. */
+static void drop_writes(struct engine *e, struct response *response)
 {
-	if (write->id != SLOTS_NONE)
-		slots_remove(&e->writes, write->id);
+	if (response && response->reply.id != SLOTS_NONE)
+		slots_remove(&e->writes, response->reply.id);
+	if (response && response->dead_letter.id != SLOTS_NONE)
+		slots_remove(&e->writes, response->dead_letter.id);
 }
 
 void partition_free(struct engine *e, struct partition *p)
@@ -318,8 +321,7 @@ void partition_free(struct engine *e, struct partition *p)
 		struct job *job = (struct job *)ledger_first(&p->ledger);
 
 		ledger_settle(&p->ledger, &job->entry);
-		drop_write(e, &job->reply);
-		drop_write(e, &job->dead_letter);
+		drop_writes(e, job->response);
 		metrics_add(e->metrics, METRIC_jobs_open, -1);
 		job_free(job);
 	}

@@ -2,10 +2,10 @@
  * than all else of a command. */
 #include "worker/core/reply.h"
 
-static void append_span(struct buffer *out, const struct command *command, struct span span)
+static void append_piece(struct buffer *out, const struct command *command, struct piece piece)
 {
-	if (span.size > 0)
-		buffer_append_json(out, command_text(command, span));
+	if (piece.size > 0)
+		buffer_append_json(out, command_text(command, piece));
 	else
 		buffer_append_text(out, "null");
 }
@@ -48,8 +48,9 @@ static void append_participants(struct buffer *out, const struct job *job)
 		else
 			buffer_append_text(out, "null");
 		buffer_append_text(out, ",\"error\":");
-		buffer_append_text(
-		    out, result->error >= 0 ? fragments_text(job->errors, result->error) : "null");
+		buffer_append_text(out, result->error >= 0
+		                            ? fragments_text(job_errors(job), result->error)
+		                            : "null");
 		buffer_append_char(out, '}');
 	}
 	buffer_append_char(out, ']');
@@ -58,11 +59,12 @@ static void append_participants(struct buffer *out, const struct job *job)
 /* The command's error is that of its first participant that has one. */
 static void append_error(struct buffer *out, const struct job *job)
 {
-	int16_t error = job->n_results == 0 && fragments_count(job->errors) > 0 ? 0 : -1;
+	const struct fragments *errors = job_errors(job);
+	int16_t error = job->n_results == 0 && fragments_count(errors) > 0 ? 0 : -1;
 
 	for (size_t i = 0; i < job->n_results && error < 0; i++)
 		error = job->results[i].error;
-	buffer_append_text(out, error >= 0 ? fragments_text(job->errors, error) : "null");
+	buffer_append_text(out, error >= 0 ? fragments_text(errors, error) : "null");
 }
 
 static void append_place(struct buffer *out, const struct reply_source *source, int64_t offset)
@@ -122,21 +124,21 @@ void reply_write(struct buffer *out, const struct job *job, const struct reply_s
 	const struct command *command = job->command;
 
 	buffer_append_text(out, "{\"commandId\":");
-	append_span(out, command, command->id);
+	append_piece(out, command, command->id);
 	buffer_append_text(out, ",\"callId\":");
-	append_span(out, command, command->call_id);
+	append_piece(out, command, command->call_id);
 	buffer_append_text(out, ",\"tenantId\":");
 	buffer_append_json_text(out, source->tenant_id);
 	buffer_append_text(out, ",\"status\":");
 	buffer_append_json_text(out, status_text(job_status(job)));
 	buffer_append_text(out, ",\"clientContext\":");
-	append_span(out, command, command->client_context);
+	append_piece(out, command, command->client_context);
 	buffer_append_text(out, ",\"duplicateOf\":");
 	append_duplicate_of(out, job, source);
 	buffer_append_text(out, ",\"cancel\":");
-	append_span(out, command, command->target);
+	append_piece(out, command, command->target);
 	buffer_append_text(out, ",\"operations\":");
-	append_fragments(out, job->operations);
+	append_fragments(out, job_operations(job));
 	buffer_append_text(out, ",\"participants\":");
 	append_participants(out, job);
 	buffer_append_text(out, ",\"error\":");

@@ -12,7 +12,7 @@ int16_t respond_add_error(struct engine *e, struct job *job, enum reason reason,
 
 	buffer_clear(&e->error);
 	outcome_write_error(&e->error, reason, message, graph_code, http_status);
-	index = fragments_add(&job->errors, buffer_bytes(&e->error));
+	index = job_add_error(job, buffer_bytes(&e->error));
 	out_of_memory_if(e, index < 0 || !buffer_ok(&e->error));
 	return index;
 }
@@ -58,6 +58,14 @@ static void leave_call(struct engine *e, struct job *job)
 	call_dequeue(call, job);
 }
 
+static struct response *response_of(struct engine *e, struct job *job)
+{
+	struct response *response = job_response(job);
+
+	out_of_memory_if(e, !response);
+	return response;
+}
+
 static struct effect_write *begin_write(struct engine *e, struct write *write, enum write_kind kind)
 {
 	struct effect_write *effect = effects_write(&e->effects);
@@ -99,7 +107,9 @@ static const char *reply_topic(const struct engine *e, const struct job *job)
 
 static void write_reply(struct engine *e, struct job *job)
 {
-	struct effect_write *effect = begin_write(e, &job->reply, WRITE_REPLY);
+	struct response *response = response_of(e, job);
+	struct effect_write *effect =
+	    response ? begin_write(e, &response->reply, WRITE_REPLY) : NULL;
 	const struct copied *copied = job_copied(job);
 	struct reply_source source = { .topic = buffer_bytes(&e->topic),
 		                       .partition = job->partition->number,
@@ -170,7 +180,9 @@ static void add_dead_letter_headers(struct engine *e, struct effect_write *effec
 static void write_dead_letter(struct engine *e, struct job *job, const struct record *record,
                               const char *code, const char *message)
 {
-	struct effect_write *effect = begin_write(e, &job->dead_letter, WRITE_DEAD_LETTER);
+	struct response *response = response_of(e, job);
+	struct effect_write *effect =
+	    response ? begin_write(e, &response->dead_letter, WRITE_DEAD_LETTER) : NULL;
 
 	if (!effect)
 		return;
@@ -220,7 +232,7 @@ static bool is_dead(const struct engine *e, const struct job *job)
 /* The reason is that of the reply. */
 static void write_failed_letter(struct engine *e, struct job *job)
 {
-	json_t *error = json_loads(fragments_text(job->errors, job->results[0].error), 0, NULL);
+	json_t *error = json_loads(fragments_text(job_errors(job), job->results[0].error), 0, NULL);
 	const char *code = json_string_value(json_object_get(error, "code"));
 	const char *message = json_string_value(json_object_get(error, "message"));
 
@@ -229,7 +241,7 @@ static void write_failed_letter(struct engine *e, struct job *job)
 	else if (job->extra && job->extra->record)
 		write_dead_letter(e, job, job->extra->record, code, message);
 	else
-		write_short_dead_letter(e, &job->dead_letter, code, message);
+		write_short_dead_letter(e, &job->response->dead_letter, code, message);
 	json_decref(error);
 }
 
@@ -338,14 +350,14 @@ static void write_refused(struct engine *e, struct write *write, const char *err
 	trace(e, "p%d@%lld: write refused: %s", job->partition->number,
 	      (long long)job->entry.offset, error);
 	write->tries++;
-	if (write == &job->reply && write->tries == 1 &&
+	if (!write->is_dead_letter && write->tries == 1 &&
 	    strcmp(reply_topic(e, job), e->policy->reply_topic) != 0) {
 		job->extra->reply_topic = NULL;
 		write_reply(e, job);
-	} else if (write == &job->reply && write->tries <= 2) {
+	} else if (!write->is_dead_letter && write->tries <= 2) {
 		write->tries = 3;
 		write_short_dead_letter(e, write, status_text(job_status(job)), error);
-	} else if (write == &job->dead_letter && write->tries == 1) {
+	} else if (write->is_dead_letter && write->tries == 1) {
 		write_short_dead_letter(e, write, status_text(job_status(job)), error);
 	} else {
 		job->state = JOB_HELD;
@@ -362,7 +374,7 @@ void respond_written(struct engine *e, struct write *write, const char *error)
 	write->is_stored = !error;
 	if (error)
 		write_refused(e, write, error);
-	if (job->reply.id != SLOTS_NONE || job->dead_letter.id != SLOTS_NONE)
+	if (write_twin(write)->id != SLOTS_NONE || write->id != SLOTS_NONE)
 		effects_touch(&e->effects, job->partition->number);
 	else if (is_finished(job))
 		finish(e, job);

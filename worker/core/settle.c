@@ -121,8 +121,8 @@ static void on_accepted(struct answered *a)
 	note_taken(a);
 	for (size_t i = 0; i < batch->n; i++) {
 		if (batch_begins_job(batch, i)) {
-			operation = fragments_add(&batch->items[i].job->operations,
-			                          buffer_bytes(&a->e->operation));
+			operation =
+			    job_add_operation(batch->items[i].job, buffer_bytes(&a->e->operation));
 			out_of_memory_if(a->e, operation < 0);
 		}
 		decide(&batch->items[i], STATUS_ACCEPTED, operation, -1);

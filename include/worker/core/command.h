@@ -28,19 +28,19 @@ enum participant_kind {
 	PARTICIPANT_MOVE     /* replacesCallId and participantId: likewise */
 };
 
-/* A piece of the command's text. */
-struct span {
-	uint32_t start;
-	uint32_t size;
+/* A short text of a command's, counted from where the command begins. */
+struct piece {
+	uint32_t start : 20;
+	uint32_t size : 12;
 };
 
 /* Its identity is a piece of its JSON, or stands behind that when it is written there with escapes:
  * see command_identity(). */
 struct participant {
-	uint32_t json_start; /* In the command's text: see participant_json() */
+	uint32_t json_start; /* From where the command begins: see participant_json() */
 	uint16_t json_size;
 	uint16_t set_distance;   /* Between the start of that and its identity set */
-	uint32_t identity_start; /* In the command's text: the kind of identity, … */
+	uint32_t identity_start; /* From where the command begins: the kind of identity, … */
 	uint16_t identity_kind_size;
 	uint16_t id_distance; /* … and so far behind the start of that its id */
 	uint16_t id_size;
@@ -54,23 +54,26 @@ _Static_assert(COMMAND_BYTES_MAX <= UINT16_MAX + 1, "nothing in a record is furt
 _Static_assert(sizeof(struct participant) == 20, "there may be very many");
 _Static_assert(4 * COMMAND_IDENTITY_MAX <= IDENTITY_ID_SIZE, "a character has at most 4 bytes");
 
+/* In one piece of memory with its texts and its participants. There may be very many that wait. */
 struct command {
-	struct span id;
-	struct span target;  /* Of a cancel: the commandId that it names */
-	struct span call_id; /* Empty when the record is rejected and had no valid one */
-	struct span client_context;
 	wall_t expires_at;
-	uint32_t tenant;         /* Index in policy.tenants */
-	uint16_t n_participants; /* 0 when rejected, and of a cancel */
-	bool has_id : 1;         /* The producer gave it */
-	bool is_cancel : 1;      /* Withdraws another command, and has no participants */
+	struct piece id;
+	struct piece target;  /* Of a cancel: the commandId that it names */
+	struct piece call_id; /* Empty when the record is rejected and had no valid one */
+	struct piece client_context;
+	uint32_t participants_start; /* From where the command begins: behind the texts */
+	uint16_t tenant;             /* Index in policy.tenants */
+	uint8_t n_participants;      /* 0 when rejected, and of a cancel */
+	bool has_id : 1;             /* The producer gave it */
+	bool is_cancel : 1;          /* Withdraws another command, and has no participants */
 	bool has_context : 1;
 	bool has_expiry : 1; /* Its own, or that of policy.default_expiry */
 	bool high_priority : 1;
 	bool resend_unknown : 1; /* onUnknown is "resend" */
-	/* The text that spans are pieces of lies behind them. */
-	struct participant participants[];
 };
+
+_Static_assert(sizeof(struct command) == 32, "there may be very many");
+_Static_assert(COMMAND_PARTICIPANTS_MAX <= UINT8_MAX, "participants are counted in one byte");
 
 /* What is wrong with a record. */
 struct fault {
@@ -85,13 +88,17 @@ enum command_result {
 	COMMAND_NO_MEMORY /* '*ret' is NULL */
 };
 
-/* Read a record. 'scratch' is a working buffer of the caller's, cleared here. The caller frees
- * '*ret'. */
+/* Read a record. The command is made in 'scratch', a buffer of the caller's, and is there until
+ * that is used again. */
 enum command_result command_parse(const struct policy *policy, const struct record *record,
-                                  struct buffer *scratch, struct command **ret,
+                                  struct buffer *scratch, const struct command **ret,
                                   struct fault *ret_fault) MUST_CHECK;
 
-void command_free(struct command *command);
+/* Bytes of a command with all that belongs to it: so many may be copied elsewhere. */
+static inline size_t command_size(const struct command *command)
+{
+	return command->participants_start + command->n_participants * sizeof(struct participant);
+}
 
 /* Code points of a text that is well-formed UTF-8. */
 size_t command_count_characters(struct bytes text);
@@ -99,21 +106,28 @@ size_t command_count_characters(struct bytes text);
 /* How much of a member's name goes into a message: cut short, between characters. */
 int command_shown_size(struct bytes name);
 
-static inline struct bytes command_text(const struct command *command, struct span span)
+static inline struct bytes command_text(const struct command *command, struct piece piece)
 {
-	const char *text = (const char *)(command->participants + command->n_participants);
+	return (struct bytes){ (const char *)command + piece.start, piece.size };
+}
 
-	return (struct bytes){ .data = text + span.start, .size = span.size };
+static inline const struct participant *command_participant(const struct command *command,
+                                                            size_t index)
+{
+	const void *list = (const char *)command + command->participants_start;
+
+	CHECK(index < command->n_participants);
+	return (const struct participant *)list + index;
 }
 
 /* What participants are told apart by. */
 static inline struct identity command_identity(const struct command *command, size_t index)
 {
-	const struct participant *p = &command->participants[index];
-	struct span kind = { p->identity_start, p->identity_kind_size };
-	struct span id = { p->identity_start + p->id_distance, p->id_size };
+	const struct participant *p = command_participant(command, index);
+	const char *kind = (const char *)command + p->identity_start;
 
-	return (struct identity){ command_text(command, kind), command_text(command, id) };
+	return (struct identity){ { kind, p->identity_kind_size },
+		                  { kind + p->id_distance, p->id_size } };
 }
 
 #endif

@@ -5,6 +5,7 @@
 #include "worker/base/instant.h"
 #include "worker/core/command.h"
 #include "worker/core/ledger.h"
+#include "worker/core/response.h"
 #include "worker/core/wait.h"
 
 struct call;
@@ -36,17 +37,16 @@ struct result {
 	bool is_alone : 1;     /* Was refused in company: shares no request any more */
 	bool was_accepted : 1; /* An owner before had the answer; evidence may name the operation */
 	bool was_resent : 1;   /* The one more request that the command allows was made */
-	int16_t operation;     /* Index into job.operations, or -1 */
-	int16_t error;         /* Index into job.errors, or -1 */
+	int16_t operation;     /* Index into the response's operations, or -1 */
+	int16_t error;         /* Index into its errors, or -1 */
 	int16_t unknown_error; /* Of a request whose outcome is unknown unless evidence is found or
 	                          a later request is accepted; -1: none */
 };
 
-/* A list of JSON texts, in one piece of memory; no list is an empty one. */
-struct fragments {
+/* A piece of copied values. */
+struct span {
+	uint32_t start;
 	uint32_t size;
-	int16_t count;
-	char texts[]; /* One after another, a NUL behind each */
 };
 
 /* What a reply repeats of its record beside the command. */
@@ -71,22 +71,13 @@ struct extra {
 	struct job *next_follower;
 };
 
-/* One record on its way out for a job: its reply, or its dead letter. */
-struct write {
-	uint64_t id; /* SLOTS_NONE when it is not on its way */
-	bool is_dead_letter;
-	bool is_staged; /* It is in the open transaction */
-	bool is_stored;
-	uint8_t tries; /* Times that it was refused for good */
-};
-
 /* There may be very many that wait: their members leave no gaps. */
 struct job {
 	struct ledger_entry entry; /* First member: a ledger's entries are jobs */
 	struct job *prev, *next;   /* In its call's queue */
 	struct partition *partition;
-	struct call *call;       /* NULL unless JOB_QUEUED */
-	struct command *command; /* Owned */
+	struct call *call;             /* NULL unless JOB_QUEUED */
+	const struct command *command; /* In the job's own memory, behind 'results' */
 	enum job_state state : 4;
 	enum job_evidence evidence : 4; /* The weakest that was used */
 	enum status status : 8;         /* Of a job without participants: rejected, or what a cancel
@@ -101,33 +92,26 @@ struct job {
 	uint8_t n_results;
 	uint8_t batch_commands; /* Of the last request that carried a part of it */
 	uint8_t batch_participants;
-	uint32_t attempts;            /* Requests that carried a part of it */
-	uint32_t retries;             /* Those that had no effect, since a part of it was decided */
-	struct fragments *operations; /* Owned, as 'errors' */
-	struct fragments *errors;
-	struct extra *extra; /* Owned; NULL: nothing of it. See job_extra() */
+	uint32_t attempts;         /* Requests that carried a part of it */
+	uint32_t retries;          /* Those that had no effect, since a part of it was decided */
+	struct response *response; /* Owned; NULL: nothing to say yet. See job_response() */
+	struct extra *extra;       /* Owned; NULL: nothing of it. See job_extra() */
 	wall_t received_at;
 	wall_t sent_at;     /* Of the first request; 0: none */
 	wall_t answered_at; /* Of the last answer; 0: none */
 	instant_t arrived;
 	struct waits waited; /* Its call's when it came; of one that replies: its own */
-	struct write reply;
-	struct write dead_letter;
 	struct result results[];
 };
 
-_Static_assert(COMMAND_PARTICIPANTS_MAX <= UINT8_MAX && BATCH_MAX <= UINT8_MAX,
-               "participants are counted in one byte");
+_Static_assert(BATCH_MAX <= UINT8_MAX, "participants are counted in one byte");
+_Static_assert(sizeof(struct result) % _Alignof(struct command) == 0 &&
+                   sizeof(struct job) % _Alignof(struct command) == 0,
+               "a command may lie behind the results");
 _Static_assert(STATUS_COUNT <= 16, "a status takes four bits");
 
-/* The job that a record is written for. */
-struct job *write_job(struct write *write);
-
-/* The job's other record. */
-struct write *write_twin(struct write *write);
-
-/* Take over 'command'. NULL, and 'command' is untouched, when there is no memory. */
-struct job *job_new(struct partition *partition, struct command *command) MUST_CHECK;
+/* A job with a copy of 'command'. NULL when there is no memory. */
+struct job *job_new(struct partition *partition, const struct command *command) MUST_CHECK;
 void job_free(struct job *job);
 
 /* The job's own, made when it is asked for the first time. NULL when there is no memory. */
@@ -153,16 +137,23 @@ bool job_copy_headers(struct job *job, const struct policy *policy,
 /* Keep the key of a record that is rejected, for its reply. False when there is no memory. */
 bool job_copy_key(struct job *job, struct bytes key) MUST_CHECK;
 
-static inline int16_t fragments_count(const struct fragments *f)
+/* Its response, made when it is asked for the first time. NULL when there is no memory. */
+struct response *job_response(struct job *job) MUST_CHECK;
+
+/* The operations that its reply names, and the errors that it may tell of. */
+static inline const struct fragments *job_operations(const struct job *job)
 {
-	return f ? f->count : 0;
+	return job->response ? job->response->operations : NULL;
 }
 
-/* The text with that index, which must be there. */
-const char *fragments_text(const struct fragments *f, int16_t index);
+static inline const struct fragments *job_errors(const struct job *job)
+{
+	return job->response ? job->response->errors : NULL;
+}
 
-/* Add a JSON text to a list, which may move; its index, or -1 when there is no memory. */
-int16_t fragments_add(struct fragments **list, struct bytes json) MUST_CHECK;
+/* Add a JSON text to them; its index, or -1 when there is no memory. */
+int16_t job_add_operation(struct job *job, struct bytes json) MUST_CHECK;
+int16_t job_add_error(struct job *job, struct bytes json) MUST_CHECK;
 
 /* It is rejected after all: it has no participants to decide. */
 void job_reject(struct job *job);
