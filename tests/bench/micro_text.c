@@ -91,7 +91,10 @@ static void read_answer_by_jansson(struct texts *t)
 
 static void write_reply(struct texts *t)
 {
-	const struct reply_source source = { bytes_of("invite-commands"), 3, tenants[0] };
+	const struct reply_source source = { .topic = bytes_of("invite-commands"),
+		                             .partition = 3,
+		                             .tenant_id = tenants[0],
+		                             .date = { INT64_C(1767225600000000) } };
 
 	buffer_clear(&t->out);
 	reply_write(&t->out, t->job, &source);
@@ -145,8 +148,7 @@ static void open_job(struct texts *t)
 {
 	t->job = job_new(&t->partition, parse(t));
 	CHECK(t->job);
-	t->job->received_at = t->job->sent_at = t->job->answered_at =
-	    (wall_t){ INT64_C(1767225600000000) };
+	t->job->sent = t->job->answered = t->job->arrived;
 	job_decide(t->job, 0, STATUS_ACCEPTED, -1, -1);
 }
 

@@ -39,7 +39,11 @@ static struct job *three_participants(struct partition *partition)
 
 static json_t *reply_of(const struct job *job)
 {
-	struct reply_source source = { bytes_of("t"), 2, "tenant-1" };
+	struct reply_source source = { .topic = bytes_of("t"),
+		                       .partition = 2,
+		                       .tenant_id = "tenant-1",
+		                       .now = { 5000000 },
+		                       .date = { INT64_C(1769860800000000) } };
 	struct buffer out;
 	json_t *reply;
 
@@ -71,7 +75,8 @@ static void a_reply_has_every_member_of_the_contract(void **state)
 	json_t *reply;
 
 	(void)state;
-	job->received_at.us = INT64_C(1769860800000000);
+	job->arrived.us = 3000000;
+	job->sent.us = 4500000;
 	job->waited.ms[WAIT_HOLD] = 3000;
 	job_decide_rest(job, STATUS_EXPIRED, job_add_error(job, bytes_of("{\"code\":1}")));
 	reply = reply_of(job);
@@ -82,9 +87,10 @@ static void a_reply_has_every_member_of_the_contract(void **state)
 	assert_string_equal(text(reply, "clientContext"), "q\"");
 	assert_string_equal(text(reply, "status"), "expired");
 	assert_string_equal(text(json_object_get(reply, "timing"), "receivedAt"),
-	                    "2026-01-31T12:00:00.000Z");
-	assert_string_equal(text(json_object_get(reply, "timing"), "sentAt"), "(none)");
-
+	                    "2026-01-31T11:59:58.000Z");
+	assert_string_equal(text(json_object_get(reply, "timing"), "sentAt"),
+	                    "2026-01-31T11:59:59.500Z");
+	assert_string_equal(text(json_object_get(reply, "timing"), "answeredAt"), "(none)");
 	assert_int_equal(
 	    json_integer_value(json_object_get(
 	        json_object_get(json_object_get(reply, "timing"), "waitedFor"), "hold")),

@@ -42,8 +42,8 @@ static void note_departure(const struct engine *e, const struct batch *batch)
 		job->attempts++;
 		job->batch_commands = (uint8_t)batch->n_jobs;
 		job->batch_participants = (uint8_t)batch->n;
-		if (job->sent_at.us == 0)
-			job->sent_at = e->wall;
+		if (instant_is_never(job->sent))
+			job->sent = e->now;
 	}
 }
 

@@ -178,7 +178,6 @@ static void accept_job(struct engine *e, struct partition *p, struct job *job,
 	ledger_arrive(&p->ledger, &job->entry, record->offset);
 	metrics_add(e->metrics, METRIC_jobs_open, 1);
 	job->arrived = e->now;
-	job->received_at = e->wall;
 	if (fault)
 		reject(e, job, record, fault);
 	else if (!job->command->is_cancel && !is_begun(e, p, record->offset) &&

@@ -10,12 +10,17 @@ static void append_piece(struct buffer *out, const struct command *command, stru
 		buffer_append_text(out, "null");
 }
 
-static void append_date(struct buffer *out, wall_t date)
+/* By the clock as it is set now: in one reply it never goes back. */
+static void append_date(struct buffer *out, const struct reply_source *source, instant_t at)
 {
 	char text[WALL_TEXT_SIZE];
 
-	wall_format(date, text);
-	buffer_append_json_text(out, date.us ? text : NULL);
+	if (instant_is_never(at)) {
+		buffer_append_text(out, "null");
+		return;
+	}
+	wall_format((wall_t){ source->date.us - instant_since(source->now, at).us }, text);
+	buffer_append_json_text(out, text);
 }
 
 static void append_fragments(struct buffer *out, const struct fragments *f)
@@ -90,7 +95,8 @@ static void append_duplicate_of(struct buffer *out, const struct job *job,
 		append_place(out, source, first);
 }
 
-static void append_timing(struct buffer *out, const struct job *job)
+static void append_timing(struct buffer *out, const struct job *job,
+                          const struct reply_source *source)
 {
 	static const char *const names[WAIT_COUNT] = {
 #define WAIT(name, member, meaning) "\"" member "\":",
@@ -99,11 +105,11 @@ static void append_timing(struct buffer *out, const struct job *job)
 	};
 
 	buffer_append_text(out, ",\"timing\":{\"receivedAt\":");
-	append_date(out, job->received_at);
+	append_date(out, source, job->arrived);
 	buffer_append_text(out, ",\"sentAt\":");
-	append_date(out, job->sent_at);
+	append_date(out, source, job->sent);
 	buffer_append_text(out, ",\"answeredAt\":");
-	append_date(out, job->answered_at);
+	append_date(out, source, job->answered);
 	buffer_append_text(out, ",\"waitedFor\":{");
 	for (size_t i = 0; i < WAIT_COUNT; i++) {
 		if (i > 0)
@@ -154,6 +160,6 @@ void reply_write(struct buffer *out, const struct job *job, const struct reply_s
 	buffer_append_char(out, '}');
 	buffer_append_text(out, ",\"source\":");
 	append_place(out, source, job->entry.offset);
-	append_timing(out, job);
+	append_timing(out, job, source);
 	buffer_append_char(out, '}');
 }

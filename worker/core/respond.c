@@ -113,8 +113,9 @@ static void write_reply(struct engine *e, struct job *job)
 	const struct copied *copied = job_copied(job);
 	struct reply_source source = { .topic = buffer_bytes(&e->topic),
 		                       .partition = job->partition->number,
-		                       .tenant_id =
-		                           e->policy->tenants.texts[job->command->tenant] };
+		                       .tenant_id = e->policy->tenants.texts[job->command->tenant],
+		                       .now = e->now,
+		                       .date = e->wall };
 
 	if (!effect)
 		return;

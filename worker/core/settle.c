@@ -343,7 +343,7 @@ static void note_answer(struct answered *a)
 			continue;
 		/* Being answered is not waiting for the call. */
 		batch->items[i].job->waited.ms[WAIT_CALL] += took_ms;
-		batch->items[i].job->answered_at = e->wall;
+		batch->items[i].job->answered = e->now;
 	}
 }
 

@@ -96,10 +96,9 @@ struct job {
 	uint32_t retries;          /* Those that had no effect, since a part of it was decided */
 	struct response *response; /* Owned; NULL: nothing to say yet. See job_response() */
 	struct extra *extra;       /* Owned; NULL: nothing of it. See job_extra() */
-	wall_t received_at;
-	wall_t sent_at;     /* Of the first request; 0: none */
-	wall_t answered_at; /* Of the last answer; 0: none */
 	instant_t arrived;
+	instant_t sent;      /* The first request; NEVER: none was */
+	instant_t answered;  /* The last answer; NEVER: there was none */
 	struct waits waited; /* Its call's when it came; of one that replies: its own */
 	struct result results[];
 };

@@ -8,6 +8,8 @@ struct reply_source {
 	struct bytes topic;
 	int32_t partition;
 	const char *tenant_id;
+	instant_t now;
+	wall_t date; /* Of 'now' */
 };
 
 /* Append the JSON text of the reply to a job that waits no more. */
