@@ -51,14 +51,14 @@ uint64_t slots_put(struct slots *s, void *object)
 	s->free = s->slots[index].next_free;
 	s->slots[index].object = object;
 	s->used++;
-	return (uint64_t)s->slots[index].generation << 32 | index;
+	return slots_id(index, s->slots[index].generation);
 }
 
 void *slots_find(const struct slots *s, uint64_t id)
 {
 	uint32_t index = slots_index(id);
 
-	if (index >= s->capacity || s->slots[index].generation != (uint32_t)(id >> 32))
+	if (index >= s->capacity || s->slots[index].generation != slots_generation(id))
 		return NULL;
 	return s->slots[index].object;
 }

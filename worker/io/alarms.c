@@ -22,16 +22,17 @@ struct tick {
 	uv_timer_t timer;
 	UT_hash_handle hh; /* In alarms.ticks, by 'due_ms', until it fires */
 	struct alarms *alarms;
+	uint64_t id;          /* In alarms.numbers */
 	uint64_t due_ms;      /* By the loop's time */
 	uint32_t first, last; /* Slots of its alarms, in the order in which they were armed */
 	struct tick *next;    /* While it is spare */
 };
 
 /* What is armed of a slot of the engine, for whatever is in it. The table moves when it grows, so
- * that neighbours are known by their slots. */
+ * that neighbours are known by their slots; and there may be very many, so the tick is too. */
 struct alarm {
-	uint64_t id;
-	struct tick *tick;   /* NULL: not armed */
+	uint32_t generation; /* Of the engine's id for it */
+	uint32_t tick;       /* Slot in alarms.numbers, and one more; 0: not armed */
 	uint32_t prev, next; /* In the tick */
 };
 
@@ -41,8 +42,9 @@ struct alarms {
 	void *owner;
 	struct alarm *by_slot; /* Owned */
 	uint32_t capacity;
-	struct tick *ticks; /* uthash, owned */
-	struct tick *spare; /* Owned */
+	struct slots numbers; /* All ticks */
+	struct tick *ticks;   /* uthash, owned */
+	struct tick *spare;   /* Owned */
 	unsigned n_spare;
 	uv_idle_t end; /* Never started: so that there always is a handle to close */
 	unsigned open_handles;
@@ -59,6 +61,7 @@ struct alarms *alarms_new(uv_loop_t *loop, alarms_cb cb, void *owner)
 	alarms->loop = loop;
 	alarms->cb = cb;
 	alarms->owner = owner;
+	slots_init(&alarms->numbers);
 	uv_idle_init(loop, &alarms->end);
 	alarms->end.data = alarms;
 	alarms->open_handles = 1;
@@ -71,6 +74,7 @@ static void close_one(struct alarms *alarms)
 		return;
 	if (alarms->closed)
 		alarms->closed(alarms->closed_owner);
+	slots_close(&alarms->numbers);
 	free(alarms->by_slot);
 	free(alarms);
 }
@@ -82,6 +86,7 @@ static void on_tick_closed(uv_handle_t *handle)
 	struct tick *tick = handle->data;
 	struct alarms *alarms = tick->alarms;
 
+	slots_remove(&alarms->numbers, tick->id);
 	free(tick);
 	close_one(alarms);
 }
@@ -117,6 +122,11 @@ static struct tick *take(struct alarms *alarms)
 	tick = calloc(1, sizeof(*tick));
 	if (!tick)
 		return NULL;
+	tick->id = slots_put(&alarms->numbers, tick);
+	if (tick->id == SLOTS_NONE) {
+		free(tick);
+		return NULL;
+	}
 	uv_timer_init(alarms->loop, &tick->timer);
 	tick->timer.data = tick;
 	tick->alarms = alarms;
@@ -151,11 +161,19 @@ static struct tick *find_tick(struct alarms *alarms, uint64_t due_ms)
 
 /* Alarms. */
 
+/* The tick in which the slot is armed, or NULL. */
+static struct tick *tick_of(const struct alarms *alarms, uint32_t slot)
+{
+	uint32_t number = alarms->by_slot[slot].tick;
+
+	return number > 0 ? slots_at(&alarms->numbers, number - 1) : NULL;
+}
+
 static void enter(struct alarms *alarms, uint32_t slot, struct tick *tick)
 {
 	struct alarm *alarm = &alarms->by_slot[slot];
 
-	alarm->tick = tick;
+	alarm->tick = slots_index(tick->id) + 1;
 	alarm->prev = tick->last;
 	alarm->next = NO_SLOT;
 	if (tick->last == NO_SLOT)
@@ -169,11 +187,11 @@ static void enter(struct alarms *alarms, uint32_t slot, struct tick *tick)
 static struct tick *leave(struct alarms *alarms, uint32_t slot)
 {
 	struct alarm *alarm = &alarms->by_slot[slot];
-	struct tick *tick = alarm->tick;
+	struct tick *tick = tick_of(alarms, slot);
 
 	*(alarm->prev == NO_SLOT ? &tick->first : &alarms->by_slot[alarm->prev].next) = alarm->next;
 	*(alarm->next == NO_SLOT ? &tick->last : &alarms->by_slot[alarm->next].prev) = alarm->prev;
-	alarm->tick = NULL;
+	alarm->tick = 0;
 	return tick;
 }
 
@@ -188,7 +206,7 @@ static void on_timer(uv_timer_t *timer)
 		uint32_t slot = tick->first;
 
 		leave(alarms, slot);
-		alarms->cb(alarms->owner, alarms->by_slot[slot].id);
+		alarms->cb(alarms->owner, slots_id(slot, alarms->by_slot[slot].generation));
 	}
 	give_back(tick);
 }
@@ -246,20 +264,19 @@ bool alarms_set(struct alarms *alarms, uint64_t id, instant_t at, instant_t now)
 		return false;
 	/* An alarm that is cleared for one that has left is not that of its successor. */
 	if (instant_is_never(at)) {
-		if (alarms->by_slot[slot].tick && alarms->by_slot[slot].id == id)
+		if (tick_of(alarms, slot) &&
+		    alarms->by_slot[slot].generation == slots_generation(id))
 			disarm(alarms, slot);
 		return true;
 	}
 	tick = find_tick(alarms, due_ms(alarms, at, now));
 	if (!tick)
 		return false;
-	if (alarms->by_slot[slot].tick == tick) {
-		alarms->by_slot[slot].id = id;
+	alarms->by_slot[slot].generation = slots_generation(id);
+	if (tick_of(alarms, slot) == tick)
 		return true;
-	}
-	if (alarms->by_slot[slot].tick)
+	if (tick_of(alarms, slot))
 		disarm(alarms, slot);
-	alarms->by_slot[slot].id = id;
 	enter(alarms, slot, tick);
 	return true;
 }

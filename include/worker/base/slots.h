@@ -43,4 +43,16 @@ static inline uint32_t slots_index(uint64_t id)
 	return (uint32_t)id;
 }
 
+/* The other part: which of the objects that were in its slot it names. */
+static inline uint32_t slots_generation(uint64_t id)
+{
+	return (uint32_t)(id >> 32);
+}
+
+/* The id that has these parts. */
+static inline uint64_t slots_id(uint32_t index, uint32_t generation)
+{
+	return (uint64_t)generation << 32 | index;
+}
+
 #endif
