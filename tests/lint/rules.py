@@ -22,6 +22,7 @@ LIBRARY_HEADERS = (
     (r"yaml\.h", r"(include/)?worker/(config/)?[^/]+"),
     (r"(jose|openssl)/", r"worker/io/assertion[^/]*"),
     (r"systemd/", r"worker/[^/]+"),
+    (r"ck_", r"worker/base/table\.c"),
     (r"(unistd|pthread|signal|fcntl|threads)\.h|sys/.*", r"(include/)?worker/(?!core/).*"),
 )
 
