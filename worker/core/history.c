@@ -4,29 +4,48 @@
 #include "worker/base/hash.h"
 
 #include <stdlib.h>
-#include <utlist.h>
 
 /* Of the longest ids: 128 letters of one byte, and 128 characters of four. */
 #define IDS_MAX (sizeof(uint32_t) + sizeof(size_t) + 128 + 4 * 128)
 
 struct history_entry {
-	UT_hash_handle hh;
-	struct history_entry *prev, *next; /* In the order of offsets */
-	struct digest ids;                 /* The key */
+	struct history_entry *next; /* In the order of offsets */
+	struct digest ids;          /* The key */
 	uint64_t content;
 	int64_t offset;
 };
 
+/* A digest is a hash. */
+static unsigned long hash_entry(const void *entry, unsigned long unused)
+{
+	(void)unused;
+	return ((const struct history_entry *)entry)->ids.low;
+}
+
+static bool has_ids(const void *entry, const void *ids)
+{
+	const struct digest *a = &((const struct history_entry *)entry)->ids, *b = ids;
+
+	return a->low == b->low && a->high == b->high;
+}
+
+static const struct table_kind entry_kind = { hash_entry, has_ids };
+
 void history_init(struct history *h, size_t limit)
 {
 	*h = (struct history){ .limit = limit };
+	table_init(&h->by_id, &entry_kind);
 }
 
 /* What goes is kept for what comes: as a rule a new one follows at once. */
-static void drop(struct history *h, struct history_entry *entry)
+static void drop_first(struct history *h)
 {
-	HASH_DELETE(hh, h->by_id, entry);
-	DL_DELETE(h->first, entry);
+	struct history_entry *entry = h->first;
+
+	table_remove(&h->by_id, entry);
+	h->first = entry->next;
+	if (!h->first)
+		h->last = NULL;
 	free(h->spare);
 	h->spare = entry;
 }
@@ -34,7 +53,8 @@ static void drop(struct history *h, struct history_entry *entry)
 void history_close(struct history *h)
 {
 	while (h->first)
-		drop(h, h->first);
+		drop_first(h);
+	table_close(&h->by_id);
 	free(h->spare);
 	h->spare = NULL;
 }
@@ -44,7 +64,7 @@ static void drop_old(struct history *h, int64_t newest)
 {
 	while (h->first && h->first->offset < newest &&
 	       (uint64_t)(newest - h->first->offset) >= h->limit)
-		drop(h, h->first);
+		drop_first(h);
 }
 
 /* Copy a part of the ids; where the next one goes. */
@@ -87,14 +107,15 @@ static struct history_entry *entry_new(struct history *h, const struct history_c
 /* Nearly always at the end: offsets come in order. */
 static void insert(struct history *h, struct history_entry *entry)
 {
-	struct history_entry *before = h->first ? h->first->prev : NULL;
+	struct history_entry **at = h->last ? &h->last->next : &h->first;
 
-	while (before && before->offset > entry->offset)
-		before = before == h->first ? NULL : before->prev;
-	if (before)
-		DL_APPEND_ELEM(h->first, before, entry);
-	else
-		DL_PREPEND(h->first, entry);
+	if (h->last && h->last->offset > entry->offset)
+		for (at = &h->first; (*at)->offset <= entry->offset;)
+			at = &(*at)->next;
+	entry->next = *at;
+	*at = entry;
+	if (!entry->next)
+		h->last = entry;
 }
 
 static enum history_verdict judge(const struct history_entry *found,
@@ -108,10 +129,7 @@ static enum history_verdict judge(const struct history_entry *found,
 
 static struct history_entry *find(const struct history *h, struct digest ids)
 {
-	struct history_entry *found;
-
-	HASH_FIND(hh, h->by_id, &ids, sizeof(ids), found);
-	return found;
+	return table_find(&h->by_id, ids.low, &ids);
 }
 
 enum history_verdict history_note(struct history *h, const struct history_command *command,
@@ -130,8 +148,7 @@ enum history_verdict history_note(struct history *h, const struct history_comman
 	entry = entry_new(h, command, ids);
 	if (!entry)
 		return HISTORY_NO_MEMORY;
-	HASH_ADD(hh, h->by_id, ids, sizeof(ids), entry);
-	if (!entry->hh.tbl) {
+	if (!table_add(&h->by_id, entry)) {
 		free(entry);
 		return HISTORY_NO_MEMORY;
 	}

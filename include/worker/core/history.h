@@ -8,14 +8,16 @@
 
 #include "worker/base/bytes.h"
 #include "worker/base/check.h"
+#include "worker/base/table.h"
 
 #include <stdint.h>
 
 struct history_entry;
 
 struct history {
-	struct history_entry *by_id; /* uthash, owned */
-	struct history_entry *first; /* Oldest; in the order of offsets */
+	struct table by_id;          /* Of struct history_entry */
+	struct history_entry *first; /* Oldest, in the order of offsets; all are owned */
+	struct history_entry *last;
 	struct history_entry *spare; /* Owned: dropped, to be used again */
 	size_t limit;                /* Offsets back from the newest that count */
 };
