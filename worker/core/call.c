@@ -9,7 +9,6 @@
 #include "worker/core/state.h"
 #include "worker/core/verdict.h"
 
-#include <stddef.h>
 #include <stdlib.h>
 #include <utlist.h>
 
@@ -52,15 +51,35 @@ static struct call *call_new(struct engine *e, struct partition *partition,
 	return call;
 }
 
-/* What the hash knows a call by: its tenant, and its id right behind it. */
+/* What a call is found by. No valid id has a NUL in it. */
 struct key {
 	uint32_t tenant;
-	char id[IDENTITY_CALL_ID_MAX];
+	struct bytes id;
 };
 
-_Static_assert(offsetof(struct call, id) ==
-                   offsetof(struct call, tenant) + offsetof(struct key, id),
-               "tenant and id of a call are one key");
+static unsigned long hash_call(const void *object, unsigned long unused)
+{
+	const struct call *call = object;
+
+	(void)unused;
+	return hash_bytes(call->tenant, bytes_of(call->id));
+}
+
+static bool has_key(const void *object, const void *of)
+{
+	const struct call *call = object;
+	const struct key *key = of;
+
+	return call->tenant == key->tenant && strncmp(call->id, key->id.data, key->id.size) == 0 &&
+	       !call->id[key->id.size];
+}
+
+static const struct table_kind call_kind = { hash_call, has_key };
+
+void call_table_init(struct table *t)
+{
+	table_init(t, &call_kind);
+}
 
 /* Nearly all of a call is read soon: of very many, little is in the processor's caches. */
 static void fetch_ahead(const struct call *call)
@@ -71,13 +90,9 @@ static void fetch_ahead(const struct call *call)
 
 struct call *call_find(const struct partition *partition, const struct command *command)
 {
-	struct bytes id = command_text(command, command->call_id);
-	struct key key = { .tenant = command->tenant };
-	struct call *call;
+	const struct key key = { command->tenant, command_text(command, command->call_id) };
+	struct call *call = table_find(&partition->calls, hash_bytes(key.tenant, key.id), &key);
 
-	CHECK(id.size <= sizeof(key.id));
-	memcpy(key.id, id.data, id.size);
-	HASH_FIND(hh, partition->calls, &key, offsetof(struct key, id) + id.size, call);
 	if (call)
 		fetch_ahead(call);
 	return call;
@@ -86,17 +101,13 @@ struct call *call_find(const struct partition *partition, const struct command *
 struct call *call_get(struct engine *e, struct partition *partition, const struct command *command)
 {
 	struct call *call = call_find(partition, command);
-	const char *key;
 
 	if (call)
 		return call;
 	call = call_new(e, partition, command);
 	if (!call)
 		return NULL;
-	key = (const char *)call + offsetof(struct call, tenant);
-	HASH_ADD_KEYPTR(hh, partition->calls, key, offsetof(struct key, id) + command->call_id.size,
-	                call);
-	if (!call->hh.tbl) {
+	if (!table_add(&partition->calls, call)) {
 		slots_remove(&e->alarms, call->alarm_id);
 		free(call);
 		return NULL;
@@ -130,7 +141,7 @@ void call_free(struct engine *e, struct call *call)
 	}
 	arm(e, call, INSTANT_NEVER);
 	slots_remove(&e->alarms, call->alarm_id);
-	HASH_DEL(call->partition->calls, call);
+	table_remove(&call->partition->calls, call);
 	free(call->doubt);
 	free(call);
 }

@@ -95,6 +95,7 @@ static void discard(struct partition *p)
 	map_close(&p->inherited);
 	history_close(&p->history);
 	invited_close(&p->invited);
+	table_close(&p->calls);
 	free(p);
 }
 
@@ -120,6 +121,7 @@ struct partition *partition_new(struct engine *e, const struct event_offer *offe
 	ledger_init(&p->ledger);
 	history_init(&p->history, e->policy->history);
 	invited_init(&p->invited, &invited);
+	call_table_init(&p->calls);
 	if (!inherit(e, p, offer)) {
 		discard(p);
 		return NULL;
@@ -308,9 +310,10 @@ static void drop_writes(struct engine *e, struct response *response)
 
 void partition_free(struct engine *e, struct partition *p)
 {
-	struct call *call, *next_call;
+	struct call *call;
+	size_t at = 0;
 
-	HASH_ITER (hh, p->calls, call, next_call) {
+	for (call = table_next(&p->calls, &at); call; call = table_next(&p->calls, &at)) {
 		if (call->invite)
 			orphan_invite(e, call);
 		if (call->doubt && call->doubt->look_id != SLOTS_NONE)
@@ -406,7 +409,8 @@ void partition_leave_call(struct call *call)
 
 void partition_revoke(struct engine *e, struct partition *p)
 {
-	struct call *call, *next;
+	struct call *call;
+	size_t at = 0;
 
 	if (p->state == PARTITION_REVOKING || p->was_quiet)
 		return;
@@ -418,7 +422,7 @@ void partition_revoke(struct engine *e, struct partition *p)
 	}
 	p->state = PARTITION_REVOKING;
 	trace(e, "p%d is to be given back", p->number);
-	HASH_ITER (hh, p->calls, call, next) {
+	for (call = table_next(&p->calls, &at); call; call = table_next(&p->calls, &at)) {
 		successor_drop(e, call);
 		if (call->invite && call->invite->state == INVITE_DEPARTING) {
 			settle_unsent(e, call->invite);

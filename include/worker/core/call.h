@@ -11,7 +11,7 @@
 #ifndef WORKER_CORE_CALL_H
 #define WORKER_CORE_CALL_H
 
-#include "worker/base/hash.h"
+#include "worker/base/table.h"
 #include "worker/core/job.h"
 #include "worker/core/limiter.h"
 
@@ -33,7 +33,6 @@ enum call_queue { QUEUE_HIGH, QUEUE_NORMAL, QUEUE_COUNT };
 /* There may be very many that wait. What few of them need stands apart, and the members are in an
  * order that leaves no gaps: what every command reads comes first. */
 struct call {
-	UT_hash_handle hh; /* In partition.calls, by 'tenant' and 'id' */
 	struct partition *partition;
 	struct job *queue[QUEUE_COUNT];
 	uint32_t n_jobs; /* In these queues */
@@ -61,9 +60,12 @@ struct call {
 	bool is_single : 1;          /* Takes one participant a request: not a group call */
 	bool split_failed : 1;       /* One of 'split_left' was refused alone too */
 	uint8_t split_left; /* Participants of a refused batch that were not answered alone yet */
-	uint32_t tenant;    /* Index in policy.tenants; directly before 'id': both are the key */
+	uint32_t tenant;    /* Index in policy.tenants */
 	char id[];
 };
+
+/* For calls, by 'tenant' and 'id'. */
+void call_table_init(struct table *t);
 
 /* The call that the command is for, made when it is new. The same id in another tenant is another
  * call. NULL when there is no memory. */

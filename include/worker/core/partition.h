@@ -2,6 +2,7 @@
 #ifndef WORKER_CORE_PARTITION_H
 #define WORKER_CORE_PARTITION_H
 
+#include "worker/base/hash.h"
 #include "worker/core/call.h"
 #include "worker/core/event.h"
 #include "worker/core/history.h"
@@ -30,7 +31,7 @@ struct partition {
 	int64_t begun_end; /* From here on nothing was begun or replied to, now or before */
 	struct history history;
 	struct invited invited;
-	struct call *calls; /* Owned */
+	struct table calls; /* Owned; of struct call */
 	uint32_t n_active;  /* Jobs of which a part was sent, or that are being replied to */
 };
 
