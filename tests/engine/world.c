@@ -138,10 +138,13 @@ static void take_writes(struct world *w, const struct effects *f)
 	}
 }
 
+/* One that is set to what it is set to keeps its place. */
 static void take_alarm(struct world *w, struct effect_alarm alarm)
 {
 	for (size_t i = 0; i < w->n_alarms; i++) {
 		if (w->alarms[i].id == alarm.id) {
+			if (w->alarms[i].at.us == alarm.at.us)
+				return;
 			drop(w->alarms, &w->n_alarms, i, sizeof(*w->alarms));
 			break;
 		}

@@ -9,6 +9,7 @@
 #include "worker/core/state.h"
 #include "worker/core/verdict.h"
 
+#include <stddef.h>
 #include <stdlib.h>
 #include <utlist.h>
 
@@ -31,7 +32,8 @@ static struct call *call_new(struct engine *e, struct partition *partition,
                              const struct command *command)
 {
 	struct bytes id = command_text(command, command->call_id);
-	struct call *call = calloc(1, sizeof(*call) + id.size + 1);
+	size_t size = offsetof(struct call, id) + id.size + 1;
+	struct call *call = calloc(1, size < sizeof(*call) ? sizeof(*call) : size);
 
 	if (!call)
 		return NULL;
@@ -44,7 +46,6 @@ static struct call *call_new(struct engine *e, struct partition *partition,
 	memcpy(call->id, id.data, id.size);
 	call->partition = partition;
 	call->held_since = INSTANT_NEVER;
-	call->armed = INSTANT_NEVER;
 	call->next_expiry = NO_EXPIRY;
 	call->wait = WAIT_NONE;
 	limiter_init(&call->limiter, &e->rates.call, first_tokens(e, partition), e->now);
@@ -115,13 +116,14 @@ struct call *call_get(struct engine *e, struct partition *partition, const struc
 	return call;
 }
 
-/* Tell the shell, unless it knows. */
+/* Tell the shell, unless there is and was no alarm. */
 static void arm(struct engine *e, struct call *call, instant_t at)
 {
-	if (call->armed.us == at.us)
-		return;
-	call->armed = at;
-	effects_alarm(&e->effects, call->alarm_id, at);
+	bool is_armed = !instant_is_never(at);
+
+	if (is_armed || call->is_armed)
+		effects_alarm(&e->effects, call->alarm_id, at);
+	call->is_armed = is_armed;
 }
 
 static void leave_ring(struct engine *e, struct call *call)

@@ -224,7 +224,7 @@ static void alarm_rang(struct engine *e, uint64_t id)
 		((struct application *)object)->armed = INSTANT_NEVER;
 		return;
 	}
-	call->armed = INSTANT_NEVER;
+	call->is_armed = false;
 	if (call->state != CALL_BUSY)
 		call_update(e, call);
 }

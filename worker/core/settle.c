@@ -140,16 +140,23 @@ static instant_t longest_guess(const struct engine *e)
 	return instant_add(e->now, (duration_t){ e->policy->max_hold.us / 2 });
 }
 
+/* As far as one can count: pauses are at their longest long before. */
+static void count_failure(struct call *call)
+{
+	if (call->failures < UINT16_MAX)
+		call->failures++;
+}
+
 static void on_throttled(struct answered *a)
 {
 	struct engine *e = a->e;
 	duration_t pause = a->outcome.has_retry_after
 	                       ? a->outcome.retry_after
 	                       : retry_backoff(e->policy->retry_base, e->policy->retry_cap,
-	                                       a->call->failures + 1, &e->random);
+	                                       a->call->failures + 1u, &e->random);
 	instant_t until = instant_add(e->now, pause);
 
-	a->call->failures++;
+	count_failure(a->call);
 	call_hold(e, a->call, until, REASON_THROTTLED);
 	if (!is_from_before_hold(a) && throttle_hit(&a->application->throttle, a->call->alarm_id))
 		application_hold(e, a->application, instant_min(until, longest_guess(e)),
@@ -166,7 +173,7 @@ static void on_not_sent(struct answered *a)
 		renew(a);
 		return;
 	}
-	a->call->failures++;
+	count_failure(a->call);
 	call_hold(e, a->call,
 	          instant_add(e->now, retry_backoff(e->policy->retry_base, e->policy->retry_cap,
 	                                            a->call->failures, &e->random)),

@@ -41,26 +41,26 @@ struct call {
 	enum call_queue ring : 8;    /* Which ring it stands in while READY */
 	enum wait wait : 8;          /* What it waits for since 'wait_since' */
 	enum reason hold_reason : 8; /* What its commands fail with when a hold lasts too long */
-	uint32_t failures;           /* In the row of holds; steers the backoff */
+	uint32_t wait_since;         /* wait_ms() of that instant, … */
 	struct limiter limiter;      /* Of engine.rates.call */
 	instant_t hold_until;        /* Nothing is sent before it */
 	instant_t held_since;        /* Begin of an unbroken row of holds; NEVER: none */
 	wall_t next_expiry;          /* No command of it expires earlier; INT64_MAX: none does */
-	instant_t armed;             /* As the shell knows it; NEVER: cleared */
 	struct verdict *verdict;     /* Owned; NULL: it is not known to be over */
-	uint32_t wait_since;         /* wait_ms() of that instant */
-	uint32_t wait_ill;           /* … and of breaker_ill_time() then */
 	struct waits waited;         /* Up to 'wait_since' */
 	uint64_t alarm_id;           /* In engine.alarms */
 	struct invite *invite;       /* While BUSY */
 	struct call *prev, *next;    /* In the scheduler's ring */
 	struct doubt *doubt;         /* Owned; NULL: there never were 'doubts' */
 	instant_t held_at;           /* When it was last told to wait */
-	bool is_established : 1;     /* Graph has accepted a request for it */
-	bool is_single : 1;          /* Takes one participant a request: not a group call */
-	bool split_failed : 1;       /* One of 'split_left' was refused alone too */
+	uint32_t wait_ill;           /* … and of breaker_ill_time() then */
+	uint16_t failures;           /* In the row of holds; steers the backoff */
 	uint8_t split_left; /* Participants of a refused batch that were not answered alone yet */
-	uint32_t tenant;    /* Index in policy.tenants */
+	bool split_failed : 1;   /* One of 'split_left' was refused alone too */
+	bool is_established : 1; /* Graph has accepted a request for it */
+	bool is_single : 1;      /* Takes one participant a request: not a group call */
+	bool is_armed : 1;       /* The shell has an alarm for it */
+	uint16_t tenant;         /* Index in policy.tenants */
 	char id[];
 };
 

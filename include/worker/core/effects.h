@@ -38,7 +38,8 @@ struct effect_write {
 	struct buffer text; /* Owned */
 };
 
-/* Wake the call, or the application in a tenant, at 'at'; INSTANT_NEVER clears its timer. */
+/* Wake the call, or the application in a tenant, at 'at'; INSTANT_NEVER clears its timer. It may be
+ * what its timer is set to already. */
 struct effect_alarm {
 	uint64_t id;
 	instant_t at;
