@@ -414,7 +414,7 @@ static void ends_in_silence_with_invites_in_every_state(void **state)
 	                                       .call_id = bytes_of("c"),
 	                                       .body = bytes_of("{}"),
 	                                       .client_request_id = bytes_of("\n") });
-	token_drop(w.token, "Bearer aaa");
+	token_drop(w.token, token_number(w.token));
 	invite(&w, 3);
 	world_close(&w);
 	assert_int_equal(w.answers, 0);

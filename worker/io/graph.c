@@ -36,18 +36,18 @@ struct pending {
 	struct graph *graph;
 	uint64_t id;
 	enum pending_kind kind;
-	struct token *token; /* Of its tenant; borrowed */
+	struct token *token;   /* Of its tenant; borrowed */
+	uint64_t token_number; /* Which one was sent */
 	struct buffer operation_id;
-	struct buffer call_id; /* These three are kept while there is no token */
+	struct buffer call_id; /* These three only while there is no token */
 	struct buffer client_request_id;
 	struct buffer body;
-	struct buffer bearer; /* What was sent; NUL-terminated */
 	struct token_waiter waiter;
 	struct http_transfer *transfer; /* NULL: not on its way */
 	instant_t sent_at;
 	bool is_withheld; /* The gate was closed */
 	wall_t expires_at;
-	struct err problem; /* Of those that could not be started */
+	char *problem; /* Owned; why it could not be started */
 };
 
 struct graph {
@@ -65,13 +65,30 @@ struct graph {
 	uv_idle_t later; /* Answers the unstarted */
 };
 
-static void pending_free(struct pending *p)
+/* Keep what the caller lends, until there is a token. */
+static bool pending_keep(struct pending *p, const struct graph_invite *invite)
 {
-	buffer_close(&p->operation_id);
+	buffer_init(&p->call_id, MAX_CALL_ID);
+	buffer_init(&p->client_request_id, MAX_REQUEST_ID);
+	buffer_init(&p->body, MAX_BODY_SIZE);
+	buffer_append_bytes(&p->call_id, invite->call_id);
+	buffer_append_bytes(&p->client_request_id, invite->client_request_id);
+	buffer_append_bytes(&p->body, invite->body);
+	return buffer_ok(&p->call_id) && buffer_ok(&p->client_request_id) && buffer_ok(&p->body);
+}
+
+static void pending_forget(struct pending *p)
+{
 	buffer_close(&p->call_id);
 	buffer_close(&p->client_request_id);
 	buffer_close(&p->body);
-	buffer_close(&p->bearer);
+}
+
+static void pending_free(struct pending *p)
+{
+	pending_forget(p);
+	buffer_close(&p->operation_id);
+	free(p->problem);
 	free(p);
 }
 
@@ -86,10 +103,6 @@ static struct pending *pending_take(struct graph *g)
 		p = calloc(1, sizeof(*p));
 		CHECK(p);
 		buffer_init(&p->operation_id, MAX_CALL_ID);
-		buffer_init(&p->call_id, MAX_CALL_ID);
-		buffer_init(&p->client_request_id, MAX_REQUEST_ID);
-		buffer_init(&p->body, MAX_BODY_SIZE);
-		buffer_init(&p->bearer, MAX_BODY_SIZE);
 		p->graph = g;
 	}
 	DL_APPEND(g->active, p);
@@ -102,11 +115,10 @@ static void pending_put(struct graph *g, struct pending *p)
 		pending_free(p);
 		return;
 	}
+	pending_forget(p);
 	buffer_clear(&p->operation_id);
-	buffer_clear(&p->call_id);
-	buffer_clear(&p->client_request_id);
-	buffer_clear(&p->body);
-	buffer_clear(&p->bearer);
+	free(p->problem);
+	p->problem = NULL;
 	p->transfer = NULL;
 	p->is_withheld = false;
 	LL_PREPEND(g->spare, p);
@@ -149,14 +161,15 @@ static void on_later(uv_idle_t *idle)
 		struct pending *p = g->unstarted;
 
 		DL_DELETE(g->unstarted, p);
-		pending_fail(p, ANSWER_NOT_SENT, p->problem.msg);
+		pending_fail(p, ANSWER_NOT_SENT, p->problem ? p->problem : "out of memory");
 	}
 }
 
-static void pending_put_aside(struct pending *p)
+static void pending_put_aside(struct pending *p, const char *problem)
 {
 	struct graph *g = p->graph;
 
+	p->problem = strdup(problem);
 	DL_DELETE(g->active, p);
 	DL_APPEND(g->unstarted, p);
 	CHECK(uv_idle_start(&g->later, on_later) == 0);
@@ -166,9 +179,9 @@ static void pending_put_aside(struct pending *p)
 static void tell_token(struct pending *p, int status)
 {
 	if (status == 401)
-		token_drop(p->token, p->bearer.data);
+		token_drop(p->token, p->token_number);
 	else if (status >= 200 && status < 300)
-		token_confirm(p->token, p->bearer.data);
+		token_confirm(p->token, p->token_number);
 }
 
 static void on_answered(void *owner, const struct http_response *response)
@@ -248,19 +261,18 @@ static void pending_send(struct pending *p, const struct graph_invite *invite, c
 		.done = on_answered,
 		.gate = on_gate,
 	};
+	struct err err;
 
 	if (p->kind == PENDING_INVITE)
 		FAILPOINT(post_before_start);
 	else if (p->kind != PENDING_OPERATION)
 		FAILPOINT(takeover_before_look);
-	buffer_append_text(&p->bearer, bearer);
+	p->token_number = token_number(p->token);
 	p->sent_at = clock_now();
-	if (!buffer_ok(&p->bearer))
-		err_set(&p->problem, "out of memory");
-	else if (http_start(g->http, &request, &p->transfer, &p->problem) == 0)
+	if (http_start(g->http, &request, &p->transfer, &err) == 0)
 		return;
 	p->transfer = NULL;
-	pending_put_aside(p);
+	pending_put_aside(p, err.msg);
 }
 
 static void on_token(void *owner, const char *bearer, const char *problem)
@@ -275,6 +287,7 @@ static void on_token(void *owner, const char *bearer, const char *problem)
 
 	if (bearer) {
 		pending_send(p, &invite, bearer);
+		pending_forget(p);
 	} else {
 		DL_DELETE(p->graph->active, p);
 		pending_fail(p, ANSWER_NO_TOKEN, problem);
@@ -283,15 +296,11 @@ static void on_token(void *owner, const char *bearer, const char *problem)
 
 static void pending_wait(struct pending *p, const struct graph_invite *invite)
 {
-	buffer_append_bytes(&p->call_id, invite->call_id);
-	buffer_append_bytes(&p->body, invite->body);
-	buffer_append_bytes(&p->client_request_id, invite->client_request_id);
-	if (buffer_ok(&p->call_id) && buffer_ok(&p->body) && buffer_ok(&p->client_request_id)) {
+	if (pending_keep(p, invite)) {
 		p->waiter = (struct token_waiter){ .owner = p, .cb = on_token };
 		token_wait(p->token, &p->waiter);
 	} else {
-		err_set(&p->problem, "the request is too long");
-		pending_put_aside(p);
+		pending_put_aside(p, "the request is too long");
 	}
 }
 

@@ -56,6 +56,7 @@ struct token {
 	uint32_t tenant;
 	struct random random;
 	char *bearer;                 /* Owned; NULL: none */
+	uint64_t number;              /* Counts the tokens */
 	bool has_worked;              /* Graph has taken 'bearer' */
 	bool is_doubted;              /* Graph has refused it once since then */
 	instant_t fetched_at;         /* When 'bearer' was asked for */
@@ -180,6 +181,7 @@ static void token_adopt(struct token *t, const struct token_grant *grant)
 {
 	token_forget(t);
 	t->bearer = grant->bearer;
+	t->number++;
 	t->fetched_at = t->asked_at;
 	t->term = token_term(t->asked_at, grant->lifetime);
 	t->failures = 0;
@@ -456,27 +458,32 @@ void token_cancel(struct token *token, struct token_waiter *waiter)
 	waiter->prev = waiter->next = NULL;
 }
 
-static bool token_is_current(const struct token *t, const char *bearer)
+uint64_t token_number(const struct token *token)
 {
-	return t->bearer && strcmp(t->bearer, bearer) == 0;
+	return token->number;
 }
 
-void token_confirm(struct token *token, const char *bearer)
+static bool token_is_current(const struct token *t, uint64_t number)
 {
-	if ((token->has_worked && !token->is_doubted) || !token_is_current(token, bearer))
+	return t->bearer && t->number == number;
+}
+
+void token_confirm(struct token *token, uint64_t number)
+{
+	if ((token->has_worked && !token->is_doubted) || !token_is_current(token, number))
 		return;
 	token->has_worked = true;
 	token->is_doubted = false;
 	token->refusals = 0;
 }
 
-void token_drop(struct token *token, const char *bearer)
+void token_drop(struct token *token, uint64_t number)
 {
 	instant_t now = token_now(token);
 	duration_t age = instant_since(now, token->fetched_at);
 	bool is_new = age.us < SOON.us, was_bad = is_new && !token->has_worked;
 
-	if (!token_is_current(token, bearer))
+	if (!token_is_current(token, number))
 		return;
 	if (is_new && token->has_worked && !token->is_doubted) {
 		token->is_doubted = true;

@@ -60,14 +60,17 @@ void token_wait(struct token *token, struct token_waiter *waiter);
 /* Wait no more; a waiter that does not wait is allowed. */
 void token_cancel(struct token *token, struct token_waiter *waiter);
 
-/* Graph took the token. */
-void token_confirm(struct token *token, const char *bearer);
+/* Which of all the tokens that there were the one at hand is; 0: there was none yet. */
+uint64_t token_number(const struct token *token);
 
-/* Graph refused the token: forget it, unless a newer one than 'bearer' is already there. One that
+/* Graph took the token of that number. */
+void token_confirm(struct token *token, uint64_t number);
+
+/* Graph refused the token of that number: forget it, unless there is another already. One that
  * is new and has worked is kept until it is refused twice with no success between: Graph refuses a
  * single request now and then, and a token for each of these would be fetched without end. One that
  * is new and has never worked is not replaced before a growing pause has passed. */
-void token_drop(struct token *token, const char *bearer);
+void token_drop(struct token *token, uint64_t number);
 
 /* True once there has been a token, whatever became of it. */
 bool token_was_granted(const struct token *token);
