@@ -12,13 +12,12 @@
 #include <strings.h>
 
 /* What is kept of a record is no longer than that, but for identities with escapes, kept twice. */
-#define TEXT_MAX       (8 * COMMAND_BYTES_MAX)
-#define SHOWN_NAME_MAX 40
-/* What a struct piece can say. */
-#define PIECE_START_MAX  0xFFFFFu
-#define PIECE_SIZE_MAX   0xFFFu
+#define TEXT_MAX         (8 * COMMAND_BYTES_MAX)
+#define SHOWN_NAME_MAX   40
 #define PLACE_SIZE       64
 #define SOURCE_NAME_SIZE 300 /* The name of a topic has at most 249 bytes */
+
+_Static_assert(TEXT_MAX <= PIECE_START_MAX, "a piece may begin anywhere in the text");
 
 struct parser {
 	const struct policy *policy;

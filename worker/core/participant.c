@@ -211,7 +211,7 @@ static void append_identity(struct buffer *text, const struct chosen *chosen,
 	if (ret->has_usual_identity_type)
 		json = between(json.data + strlen(usual), json.data + json.size);
 	before_id = (size_t)(chosen->id->raw.data - json.data);
-	ret->identity_start = (uint32_t)(text->size - chosen->kind->raw.size);
+	ret->identity_distance = (uint16_t)(text->size - chosen->kind->raw.size - ret->json_start);
 	ret->id_distance = (uint16_t)(chosen->kind->raw.size + before_id + 1);
 	buffer_append_bytes(text, json);
 }
@@ -241,7 +241,7 @@ static void append_participant(struct buffer *text, const struct value *object,
 {
 	const struct value *name;
 
-	ret->json_start = (uint32_t)text->size;
+	ret->json_start = text->size & PIECE_START_MAX;
 	ret->has_usual_type = append_type(text, object, PARTICIPANT_TYPE);
 	VALUE_EACH (object, name) {
 		if (bytes_equal_text(name->text, TYPE_MEMBER))
@@ -264,10 +264,10 @@ static void keep_participant(struct buffer *text, const struct value *json,
 
 	append_participant(text, json, chosen, ret);
 	ret->identity_kind_size = (uint16_t)kind.size;
-	ret->id_size = (uint16_t)id.size;
+	ret->id_size = id.size & PIECE_SIZE_MAX;
 	if (is_plain(chosen->kind) && is_plain(chosen->id))
 		return;
-	ret->identity_start = (uint32_t)text->size;
+	ret->identity_distance = ret->json_size;
 	ret->id_distance = ret->identity_kind_size;
 	buffer_append_bytes(text, kind);
 	buffer_append_bytes(text, id);

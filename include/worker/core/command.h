@@ -34,16 +34,20 @@ struct piece {
 	uint32_t size : 12;
 };
 
+/* What these can say. */
+#define PIECE_START_MAX 0xFFFFFu
+#define PIECE_SIZE_MAX  0xFFFu
+
 /* Its identity is a piece of its JSON, or stands behind that when it is written there with escapes:
  * see command_identity(). */
 struct participant {
-	uint32_t json_start; /* From where the command begins: see participant_json() */
+	uint32_t json_start : 20; /* From where the command begins: see participant_json() */
+	uint32_t id_size : 12;
 	uint16_t json_size;
-	uint16_t set_distance;   /* Between the start of that and its identity set */
-	uint32_t identity_start; /* From where the command begins: the kind of identity, … */
+	uint16_t set_distance;      /* Between the start of its JSON and its identity set */
+	uint16_t identity_distance; /* The same and the kind of its identity, … */
 	uint16_t identity_kind_size;
 	uint16_t id_distance; /* … and so far behind the start of that its id */
-	uint16_t id_size;
 	enum participant_kind kind : 5;
 	bool has_usual_type : 1;          /* Its JSON lacks its begin */
 	bool has_usual_set_type : 1;      /* The same of its identity set */
@@ -51,8 +55,9 @@ struct participant {
 };
 
 _Static_assert(COMMAND_BYTES_MAX <= UINT16_MAX + 1, "nothing in a record is further or longer");
-_Static_assert(sizeof(struct participant) == 20, "there may be very many");
+_Static_assert(sizeof(struct participant) == 16, "there may be very many");
 _Static_assert(4 * COMMAND_IDENTITY_MAX <= IDENTITY_ID_SIZE, "a character has at most 4 bytes");
+_Static_assert(IDENTITY_ID_SIZE <= PIECE_SIZE_MAX, "an id is a short text");
 
 /* In one piece of memory with its texts and its participants. There may be very many that wait. */
 struct command {
@@ -124,7 +129,7 @@ static inline const struct participant *command_participant(const struct command
 static inline struct identity command_identity(const struct command *command, size_t index)
 {
 	const struct participant *p = command_participant(command, index);
-	const char *kind = (const char *)command + p->identity_start;
+	const char *kind = (const char *)command + p->json_start + p->identity_distance;
 
 	return (struct identity){ { kind, p->identity_kind_size },
 		                  { kind + p->id_distance, p->id_size } };
