@@ -5,7 +5,7 @@
 
 static const struct participant *participant_of(const struct job *job, size_t index)
 {
-	return command_participant(job->command, index);
+	return command_participant(job_command(job), index);
 }
 
 /* True when the participant shares its request with nobody. */
@@ -30,16 +30,16 @@ static bool same_context(const struct job *a, const struct job *b)
 {
 	if (a == b)
 		return true;
-	if (a->command->has_context != b->command->has_context)
+	if (job_command(a)->has_context != job_command(b)->has_context)
 		return false;
-	return !a->command->has_context ||
-	       bytes_equal(command_text(a->command, a->command->client_context),
-	                   command_text(b->command, b->command->client_context));
+	return !job_command(a)->has_context ||
+	       bytes_equal(command_text(job_command(a), job_command(a)->client_context),
+	                   command_text(job_command(b), job_command(b)->client_context));
 }
 
 static struct identity identity_of(const struct job *job, size_t index)
 {
-	return command_identity(job->command, index);
+	return command_identity(job_command(job), index);
 }
 
 static bool has_identity(const struct batch *batch, struct identity identity)
@@ -110,7 +110,7 @@ wall_t batch_expiry(const struct batch *batch)
 	wall_t first = { INT64_MAX };
 
 	for (size_t i = 0; i < batch->n; i++) {
-		const struct command *command = batch->items[i].job->command;
+		const struct command *command = job_command(batch->items[i].job);
 
 		if (command->has_expiry && command->expires_at.us < first.us)
 			first = command->expires_at;

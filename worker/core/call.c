@@ -168,7 +168,7 @@ static void count_waiting(struct call *call, int64_t n)
 
 static struct job **queue_of(struct call *call, const struct job *job)
 {
-	return &call->queue[job->command->high_priority ? QUEUE_HIGH : QUEUE_NORMAL];
+	return &call->queue[job_command(job)->high_priority ? QUEUE_HIGH : QUEUE_NORMAL];
 }
 
 void call_enqueue(struct engine *e, struct call *call, struct job *job)
@@ -187,8 +187,8 @@ void call_enqueue(struct engine *e, struct call *call, struct job *job)
 
 void call_note_expiry(struct call *call, const struct job *job)
 {
-	if (job->command->has_expiry && job->command->expires_at.us < call->next_expiry.us)
-		call->next_expiry = job->command->expires_at;
+	if (job_command(job)->has_expiry && job_command(job)->expires_at.us < call->next_expiry.us)
+		call->next_expiry = job_command(job)->expires_at;
 }
 
 void call_dequeue(struct call *call, struct job *job)
@@ -210,7 +210,7 @@ struct job *call_after(const struct call *call, const struct job *job)
 {
 	if (job->next)
 		return job->next;
-	return job->command->high_priority ? call->queue[QUEUE_NORMAL] : NULL;
+	return job_command(job)->high_priority ? call->queue[QUEUE_NORMAL] : NULL;
 }
 
 struct job *call_first_new(const struct call *call)
@@ -311,7 +311,7 @@ static void end_over(struct engine *e, struct call *call, struct job *job)
 
 static void expire_job(struct engine *e, struct call *call, struct job *job)
 {
-	const struct command *command = job->command;
+	const struct command *command = job_command(job);
 
 	if (call->doubts > 0 && job_has_doubt(job))
 		return;
@@ -360,7 +360,7 @@ static instant_t window_end(const struct engine *e, const struct call *call)
 	struct batch batch;
 
 	batch_choose(e->policy, call, &batch);
-	if (batch.is_closed || batch.items[0].job->command->high_priority)
+	if (batch.is_closed || job_command(batch.items[0].job)->high_priority)
 		return e->now;
 	return instant_add(batch.items[0].job->arrived, e->policy->batch_window);
 }

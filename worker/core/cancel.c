@@ -11,8 +11,8 @@
 
 static bool is_target(const struct job *cancel, const struct job *job)
 {
-	return bytes_equal(command_text(cancel->command, cancel->command->target),
-	                   command_text(job->command, job->command->id));
+	return bytes_equal(command_text(job_command(cancel), job_command(cancel)->target),
+	                   command_text(job_command(job), job_command(job)->id));
 }
 
 void cancel_rest(struct engine *e, struct job *job)
@@ -78,7 +78,7 @@ static struct job *withdraw_all(struct engine *e, struct call *call, const struc
 /* The offset in an id that the worker has made for a command of this partition, or -1. */
 static int64_t made_offset(const struct engine *e, const struct job *cancel)
 {
-	struct bytes id = command_text(cancel->command, cancel->command->target);
+	struct bytes id = command_text(job_command(cancel), job_command(cancel)->target);
 	char place[16];
 	int64_t offset = 0;
 	size_t size;
@@ -100,7 +100,7 @@ static int64_t made_offset(const struct engine *e, const struct job *cancel)
  * only the place is known once its record has its reply. */
 static bool has_been(const struct engine *e, const struct partition *p, const struct job *cancel)
 {
-	const struct command *command = cancel->command;
+	const struct command *command = job_command(cancel);
 	struct bytes call_id = command_text(command, command->call_id);
 	int64_t offset = made_offset(e, cancel);
 	int64_t seen = history_find(
@@ -115,19 +115,20 @@ static bool has_been(const struct engine *e, const struct partition *p, const st
 	if (offset < 0 || offset >= cancel->entry.offset)
 		return false;
 	open = (const struct job *)ledger_find(&p->ledger, offset);
-	return !open || (is_target(cancel, open) && open->command->tenant == command->tenant &&
-	                 bytes_equal(command_text(open->command, open->command->call_id), call_id));
+	return !open ||
+	       (is_target(cancel, open) && job_command(open)->tenant == command->tenant &&
+	        bytes_equal(command_text(job_command(open), job_command(open)->call_id), call_id));
 }
 
 void cancel_command(struct engine *e, struct partition *p, struct job *job)
 {
-	struct call *call = call_find(p, job->command);
+	struct call *call = call_find(p, job_command(job));
 	struct job *target = NULL;
 	enum reason reason;
 
 	if (call)
 		hold_back(e, call, job);
-	call = call_find(p, job->command);
+	call = call_find(p, job_command(job));
 	if (call)
 		target = withdraw_all(e, call, job);
 	if (target) {

@@ -28,7 +28,7 @@ static int16_t add_error(struct engine *e, struct job *job, size_t index)
 {
 	static const char what[] =
 	    "a worker before had begun to send it, and did not record what became of it";
-	const struct command *command = job->command;
+	const struct command *command = job_command(job);
 	char message[MESSAGE_SIZE];
 
 	if (command->has_context) {
@@ -95,7 +95,7 @@ static bool went_at_once(const struct engine *e, const struct job *job)
 
 		if (result->delivery != DELIVERY_DOUBT ||
 		    (job->n_results > 1 &&
-		     command_participant(job->command, i)->kind != PARTICIPANT_PLAIN) ||
+		     command_participant(job_command(job), i)->kind != PARTICIPANT_PLAIN) ||
 		    result->was_accepted != job->results[0].was_accepted)
 			return false;
 	}
@@ -139,7 +139,7 @@ static bool is_context_unique(const struct look *l, const struct job *job)
 
 	if (!l->has_one_request || !are_others_known(job))
 		return false;
-	while ((entry = invited_context(invited, job->command, &at)) != NULL)
+	while ((entry = invited_context(invited, job_command(job), &at)) != NULL)
 		if (may_be_another(job, entry))
 			return false;
 	return true;
@@ -148,7 +148,7 @@ static bool is_context_unique(const struct look *l, const struct job *job)
 static bool search_operation(const struct look *l, const struct job *job, size_t index)
 {
 	struct engine *e = l->e;
-	const struct command *command = job->command;
+	const struct command *command = job_command(job);
 	struct bytes call_id = bytes_of(l->call->id);
 
 	buffer_clear(&e->operation);
@@ -189,7 +189,7 @@ static int16_t keep_operation(struct engine *e, struct job *job)
 /* True when the participant stands more than once in its command. */
 static bool is_repeated(const struct job *job, size_t index)
 {
-	const struct command *command = job->command;
+	const struct command *command = job_command(job);
 	struct identity identity = command_identity(command, index);
 
 	for (size_t i = 0; i < job->n_results; i++)
@@ -200,7 +200,7 @@ static bool is_repeated(const struct job *job, size_t index)
 
 static bool is_on_roster(const struct look *l, const struct job *job, size_t index)
 {
-	const struct command *command = job->command;
+	const struct command *command = job_command(job);
 	const struct participant *p = command_participant(command, index);
 	const struct invited *invited = &job->partition->invited;
 	const struct invited_entry *entry;
@@ -238,7 +238,7 @@ static void give_up(struct job *job, size_t index)
 
 	if (result->was_accepted) {
 		job_decide(job, index, STATUS_ACCEPTED, -1, -1);
-	} else if (job->command->resend_unknown && !result->was_resent) {
+	} else if (job_command(job)->resend_unknown && !result->was_resent) {
 		result->was_resent = true;
 		result->delivery = DELIVERY_NEW;
 	} else {

@@ -98,7 +98,7 @@ static void note_invited(struct engine *e, struct partition *p, const struct com
 
 static void enqueue(struct engine *e, struct partition *p, struct job *job)
 {
-	const struct command *command = job->command;
+	const struct command *command = job_command(job);
 	const struct map_entry *begun = map_find(&p->inherited, job->entry.offset);
 	struct call *call = call_get(e, p, command);
 
@@ -143,13 +143,13 @@ static void admit(struct engine *e, struct partition *p, struct job *job,
 	int64_t first = -1;
 	struct fault fault = { .reason = REASON_REUSED_ID };
 
-	enum history_verdict verdict = note_id(e, p, job->command, record, &first);
+	enum history_verdict verdict = note_id(e, p, job_command(job), record, &first);
 
 	if (verdict != HISTORY_NO_MEMORY && is_begun(e, p, record->offset))
 		verdict = HISTORY_NEW;
 	switch (verdict) {
 	case HISTORY_NEW:
-		if (job->command->is_cancel) {
+		if (job_command(job)->is_cancel) {
 			cancel_command(e, p, job);
 		} else {
 			keep_record(e, job, record);
@@ -180,7 +180,7 @@ static void accept_job(struct engine *e, struct partition *p, struct job *job,
 	job->arrived = e->now;
 	if (fault)
 		reject(e, job, record, fault);
-	else if (!job->command->is_cancel && !is_begun(e, p, record->offset) &&
+	else if (!job_command(job)->is_cancel && !is_begun(e, p, record->offset) &&
 	         is_too_old(e, record))
 		respond_rest(e, job, STATUS_EXPIRED, REASON_TOO_OLD,
 		             reason_meaning(REASON_TOO_OLD));

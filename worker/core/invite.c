@@ -6,7 +6,7 @@
 
 void invite_write_context(const struct invite *invite, struct bytes topic, struct buffer *out)
 {
-	const struct command *first = invite->batch.items[0].job->command;
+	const struct command *first = job_command(invite->batch.items[0].job);
 
 	if (first->has_context) {
 		buffer_append_json(out, command_text(first, first->client_context));
@@ -27,7 +27,7 @@ void invite_write_body(const struct invite *invite, struct bytes topic, struct b
 
 		if (i > 0)
 			buffer_append_char(out, ',');
-		participant_write(item->job->command, item->index, out);
+		participant_write(job_command(item->job), item->index, out);
 	}
 	buffer_append_text(out, "],\"clientContext\":");
 	invite_write_context(invite, topic, out);

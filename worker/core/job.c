@@ -15,14 +15,15 @@ struct job *job_new(struct partition *partition, const struct command *command)
 	if (!job)
 		return NULL;
 	memset(job, 0, sizeof(*job));
-	job->command = memcpy((char *)job + size, command, command_size(command));
 	job->partition = partition;
 	job->n_results = n;
+	job->n_places = n;
 	job->sent = INSTANT_NEVER;
 	job->answered = INSTANT_NEVER;
 	for (size_t i = 0; i < n; i++)
 		job->results[i] =
 		    (struct result){ .operation = -1, .error = -1, .unknown_error = -1 };
+	memcpy((char *)job + size, command, command_size(command));
 	return job;
 }
 

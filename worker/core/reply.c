@@ -127,7 +127,7 @@ void reply_write(struct buffer *out, const struct job *job, const struct reply_s
 		[EVIDENCE_OPERATION] = "operation",
 		[EVIDENCE_ROSTER] = "roster",
 	};
-	const struct command *command = job->command;
+	const struct command *command = job_command(job);
 
 	buffer_append_text(out, "{\"commandId\":");
 	append_piece(out, command, command->id);

@@ -91,9 +91,9 @@ static void set_key(const struct job *job, struct effect_write *effect)
 {
 	const struct copied *copied = job_copied(job);
 
-	effect->has_key = job->command->call_id.size > 0 || (copied && copied->has_key);
-	if (job->command->call_id.size > 0)
-		effect->key = command_text(job->command, job->command->call_id);
+	effect->has_key = job_command(job)->call_id.size > 0 || (copied && copied->has_key);
+	if (job_command(job)->call_id.size > 0)
+		effect->key = command_text(job_command(job), job_command(job)->call_id);
 	else if (effect->has_key)
 		effect->key = copied_value(copied, copied->key);
 }
@@ -113,7 +113,8 @@ static void write_reply(struct engine *e, struct job *job)
 	const struct copied *copied = job_copied(job);
 	struct reply_source source = { .topic = buffer_bytes(&e->topic),
 		                       .partition = job->partition->number,
-		                       .tenant_id = e->policy->tenants.texts[job->command->tenant],
+		                       .tenant_id =
+		                           e->policy->tenants.texts[job_command(job)->tenant],
 		                       .now = e->now,
 		                       .date = e->wall };
 
@@ -226,7 +227,7 @@ static bool is_dead(const struct engine *e, const struct job *job)
 {
 	enum status status = job_status(job);
 
-	return e->policy->dead_letter_failed && !job->command->is_cancel &&
+	return e->policy->dead_letter_failed && !job_command(job)->is_cancel &&
 	       (status == STATUS_FAILED || status == STATUS_UNKNOWN);
 }
 

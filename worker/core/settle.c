@@ -277,7 +277,7 @@ static bool may_be_settled(const struct engine *e, const struct batch_item *item
 	const struct result *result = &item->job->results[item->index];
 
 	return e->policy->look_at_operations || e->policy->look_at_roster ||
-	       (item->job->command->resend_unknown && !result->was_resent);
+	       (job_command(item->job)->resend_unknown && !result->was_resent);
 }
 
 static void on_unknown(struct answered *a)

@@ -42,10 +42,10 @@ static bool is_overtaken(const struct call *call)
 	const struct invite *successor = successor_of(call);
 	const struct job *first;
 
-	if (!successor || successor->batch.items[0].job->command->high_priority)
+	if (!successor || job_command(successor->batch.items[0].job)->high_priority)
 		return false;
 	first = call_first_new(call);
-	return first && first->command->high_priority;
+	return first && job_command(first)->high_priority;
 }
 
 void successor_update(struct engine *e, struct call *call)

@@ -76,11 +76,10 @@ struct job {
 	struct ledger_entry entry; /* First member: a ledger's entries are jobs */
 	struct job *prev, *next;   /* In its call's queue */
 	struct partition *partition;
-	struct call *call;             /* NULL unless JOB_QUEUED */
-	const struct command *command; /* In the job's own memory, behind 'results' */
-	enum job_state state : 4;
-	enum job_evidence evidence : 4; /* The weakest that was used */
-	enum status status : 8;         /* Of a job without participants: rejected, or what a cancel
+	struct call *call; /* NULL unless JOB_QUEUED */
+	enum job_state state : 3;
+	enum job_evidence evidence : 2; /* The weakest that was used */
+	enum status status : 4;         /* Of a job without participants: rejected, or what a cancel
 	                                   came to */
 	bool was_split : 1;             /* A request carried only a part of it */
 	bool is_canceled : 1;           /* What of it has not left shall not leave any more */
@@ -90,6 +89,7 @@ struct job {
 	uint8_t first_new;              /* No participant before it is DELIVERY_NEW */
 	uint8_t n_done;                 /* Participants that are decided */
 	uint8_t n_results;
+	uint8_t n_places;       /* For results: one for each participant of the command */
 	uint8_t batch_commands; /* Of the last request that carried a part of it */
 	uint8_t batch_participants;
 	uint32_t attempts;         /* Requests that carried a part of it */
@@ -97,10 +97,10 @@ struct job {
 	struct response *response; /* Owned; NULL: nothing to say yet. See job_response() */
 	struct extra *extra;       /* Owned; NULL: nothing of it. See job_extra() */
 	instant_t arrived;
-	instant_t sent;      /* The first request; NEVER: none was */
-	instant_t answered;  /* The last answer; NEVER: there was none */
-	struct waits waited; /* Its call's when it came; of one that replies: its own */
-	struct result results[];
+	instant_t sent;          /* The first request; NEVER: none was */
+	instant_t answered;      /* The last answer; NEVER: there was none */
+	struct waits waited;     /* Its call's when it came; of one that replies: its own */
+	struct result results[]; /* And behind their places the command */
 };
 
 _Static_assert(BATCH_MAX <= UINT8_MAX, "participants are counted in one byte");
@@ -112,6 +112,14 @@ _Static_assert(STATUS_COUNT <= 16, "a status takes four bits");
 /* A job with a copy of 'command'. NULL when there is no memory. */
 struct job *job_new(struct partition *partition, const struct command *command) MUST_CHECK;
 void job_free(struct job *job);
+
+/* What it is about: in the job's own memory. */
+static inline const struct command *job_command(const struct job *job)
+{
+	const void *behind = job->results + job->n_places;
+
+	return behind;
+}
 
 /* The job's own, made when it is asked for the first time. NULL when there is no memory. */
 struct extra *job_extra(struct job *job) MUST_CHECK;
