@@ -11,7 +11,7 @@
 #include <utlist.h>
 
 #define US_PER_MS 1000
-#define NS_PER_MS 1000000
+#define NS_PER_US 1000
 
 #define FIRST_CAPACITY 64
 #define MAX_SPARE      64 /* Ticks that are kept for the next ones */
@@ -244,15 +244,16 @@ static bool reserve(struct alarms *alarms, uint32_t slot)
 	return true;
 }
 
-/* In which millisecond of the loop's own time, which stands still while callbacks run. */
+/* The first millisecond of the loop's own time, which stands still while callbacks run, that is not
+ * before 'at'. Rounded once: for the same instant it is the same, whenever it is asked for. */
 static uint64_t due_ms(const struct alarms *alarms, instant_t at, instant_t now)
 {
 	int64_t wait_us = instant_since(at, now).us;
-	uint64_t wait_ms = wait_us > 0 ? (uint64_t)(wait_us + US_PER_MS - 1) / US_PER_MS : 0;
+	uint64_t at_us = uv_hrtime() / NS_PER_US + (uint64_t)(wait_us > 0 ? wait_us : 0);
+	uint64_t at_ms = (at_us + US_PER_MS - 1) / US_PER_MS;
 	uint64_t loop_ms = uv_now(alarms->loop);
-	uint64_t real_ms = uv_hrtime() / NS_PER_MS;
 
-	return wait_ms + (real_ms > loop_ms ? real_ms : loop_ms);
+	return at_ms > loop_ms ? at_ms : loop_ms;
 }
 
 bool alarms_set(struct alarms *alarms, uint64_t id, instant_t at, instant_t now)
