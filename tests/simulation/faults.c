@@ -91,10 +91,12 @@ static void leave(struct world *w, const struct task *task)
 
 static void schedule(struct world *w, unsigned n, void (*run)(struct world *, const struct task *))
 {
-	for (unsigned i = 0; i < n; i++)
-		world_after(
-		    w, world_between(w, 0, FAULTS_US),
-		    (struct task){ .run = run, .a = (int64_t)world_below(w, w->plan.workers) });
+	for (unsigned i = 0; i < n; i++) {
+		int64_t after_us = world_between(w, 0, FAULTS_US);
+		int64_t worker = (int64_t)world_below(w, w->plan.workers);
+
+		world_after(w, after_us, (struct task){ .run = run, .a = worker });
+	}
 }
 
 void faults_schedule(struct world *w)
