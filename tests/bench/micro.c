@@ -11,8 +11,8 @@
 #include <string.h>
 #include <sysexits.h>
 
-/* Pieces of the heap that a command takes in the steady state: itself as it was read, what becomes
- * of it, and what Graph answers. The rest is for tables that grow. */
+/* Pieces of the heap that a command takes in the steady state: the job with its command, what it is
+ * answered with, and the operation that Graph names. The rest is for tables that grow. */
 #define TAKEN_MAX 3.05
 
 /* Bytes that a command may take beyond half more than its record has. */

@@ -19,7 +19,8 @@ DATES = ["2026-01-31T12:00:00Z", "2026-02-29T12:00:00Z", "2024-02-29t12:00:00z",
          "2026-1-31T12:00:00Z", "0004-02-29T00:00:00Z", "２026-01-31T12:00:00Z"]
 PHONES = ["+12", "+123456789012345", "+1234567890123456", "+0123456789", "+1", "+", "123456789",
           "+12345678901\n", "+1234a", "+1 234", "+١٢٣"]
-TYPES = ["#microsoft.graph.identitySet", "microsoft.graph.", "#microsoft.graph", "x", ""]
+TYPES = ["#microsoft.graph.identitySet", "#microsoft.graph.identity", "microsoft.graph.",
+         "#microsoft.graph", "x", ""]
 CHOICES = ["normal", "high", "report", "resend", "Normal", "HIGH"]
 OTHERS = [None, None, True, False, 0, 1, -1, 2**63 - 1, 2**63, -(2**63) - 1, 1.5, 1e308, {}, [],
           [{}], {"id": "a"}, {"id": None}, {"id": 5}, {"id": ""}, {"id": "é" * 256},
@@ -41,6 +42,8 @@ KINDS = ["user", "phone", "guest", "applicationInstance", "application", "device
 def participant(random):
     kind = random.choice(KINDS)
     known = {"id": random.choice(PHONES[:2]) if kind == "phone" else random.choice("abc")}
+    if random.random() < 0.3:
+        known = {"@odata.type": "#microsoft.graph.identity", **known}
     result = {"identity": {kind: known}}
     if random.random() < 0.3:
         result["replacesCallId"] = random.choice(IDS[:3])

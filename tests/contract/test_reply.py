@@ -288,7 +288,7 @@ def random_answer(generator):
 def test_every_reply_to_random_commands_and_answers_is_valid(probe, reply_schema):
     generator = random.Random(SEED)
     statuses = set()
-    for number in range(400):
+    for number in range(800):
         records = [record(*generate.record(generator)) for _ in range(generator.randrange(1, 6))]
         answers = [random_answer(generator) for _ in range(generator.randrange(8))]
         run = probe.run(records, answers)

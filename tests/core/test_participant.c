@@ -261,6 +261,31 @@ static struct command *parse_longest(const char *head, const char *tail)
 	return command;
 }
 
+static void a_type_within_an_identity_is_sent_in_the_longest_record(void **state)
+{
+	static const char *const ends[] = { "\",\"identity\":{\"user\":{" ID_TYPE
+		                            ",\"id\":\"Ann\"}}}]}",
+		                            "\"}}}]}" };
+	static const char *const begins[] = { "{\"x\":\"", "{\"identity\":{\"user\":{" ID_TYPE
+		                                           ",\"id\":\"Ann\",\"displayName\":\"" };
+
+	(void)state;
+	for (size_t i = 0; i < 2; i++) {
+		struct command *c = parse_longest(begins[i], ends[i]);
+		struct buffer out;
+
+		buffer_init(&out, 2 * COMMAND_BYTES_MAX);
+		participant_write(c, 0, &out);
+		assert_true(buffer_ok(&out));
+		assert_identity(c, 0, "user:Ann");
+		assert_true(out.size > COMMAND_BYTES_MAX);
+		assert_non_null(strstr(out.data, "\"identity\":{" SET_TYPE ",\"user\":{" ID_TYPE
+		                                 ",\"id\":\"Ann\""));
+		buffer_close(&out);
+		free(c);
+	}
+}
+
 static void an_identity_may_lie_anywhere_in_the_longest_record(void **state)
 {
 	struct command *c = parse_longest("{\"identity\":{\"", "\":{\"id\":\"Ann\"}}}]}");
@@ -387,6 +412,7 @@ int main(void)
 		cmocka_unit_test(an_identity_is_read_where_it_is_sent),
 		cmocka_unit_test(an_identity_with_escapes_is_what_they_mean),
 		cmocka_unit_test(every_participant_has_its_own_identity),
+		cmocka_unit_test(a_type_within_an_identity_is_sent_in_the_longest_record),
 		cmocka_unit_test(an_identity_may_lie_anywhere_in_the_longest_record),
 		cmocka_unit_test(the_longest_ids_are_read_in_every_form),
 		cmocka_unit_test(what_is_wrong_is_named_by_its_path),

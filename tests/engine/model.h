@@ -136,10 +136,11 @@ struct world {
 	int64_t late_us;    /* How late timers go off */
 	unsigned n_cancels; /* Read while marks are not confirmed: each may have made one void */
 	unsigned steps;
-	struct buffer trace; /* Since the last expect_trace() */
-	uint64_t trace_hash; /* Of all of it */
-	struct buffer who;   /* For world_who() */
-	struct buffer map;   /* For the oracle */
+	struct buffer trace;  /* Since the last expect_trace() */
+	uint64_t trace_hash;  /* Of all of it */
+	int64_t clock_set_us; /* By so much the worker's clock was set */
+	struct buffer who;    /* For world_who() */
+	struct buffer map;    /* For the oracle */
 	struct world_command *commands;
 	size_t n_commands;
 	struct world_mark *marks; /* Not confirmed */

@@ -13,7 +13,7 @@
 
 wall_t world_wall(const struct world *w)
 {
-	return (wall_t){ START_US + instant_since(w->now, w->origin).us };
+	return (wall_t){ START_US + w->clock_set_us + instant_since(w->now, w->origin).us };
 }
 
 void world_name_call(char name[static WORLD_CALL_SIZE], struct bytes id, uint32_t tenant)

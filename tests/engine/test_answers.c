@@ -1,5 +1,6 @@
 /* What an answer does to its commands and to what is sent after it. */
 #include "engine/expect.h"
+#include "engine/record.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -357,6 +358,30 @@ static void a_command_that_is_over_when_it_comes_is_not_sent(void **state)
 	expect_error(w, 2, "too-old");
 }
 
+static const char *date_of(struct world *w, int64_t offset, const char *name)
+{
+	const json_t *timing = json_object_get(world_find(w, 0, offset)->reply, "timing");
+
+	return json_string_value(json_object_get(timing, name));
+}
+
+static void the_dates_of_a_reply_are_in_order_when_the_clock_was_set_back(void **state)
+{
+	struct world *w = *state;
+	char before[WALL_TEXT_SIZE], after[WALL_TEXT_SIZE];
+
+	send(w, 0, "call-a", "ann");
+	w->clock_set_us = -3600 * INT64_C(1000000);
+	wall_format(world_wall(w), before);
+	world_elapse(w, 20);
+	world_accept(w);
+	wall_format(world_wall(w), after);
+	expect_status(w, 0, "accepted");
+	assert_string_equal(date_of(w, 0, "receivedAt"), before);
+	assert_string_equal(date_of(w, 0, "sentAt"), before);
+	assert_string_equal(date_of(w, 0, "answeredAt"), after);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -378,6 +403,7 @@ int main(void)
 		WORLD_TEST(a_success_that_names_no_operation_is_unknown),
 		WORLD_TEST(an_operation_that_is_accepted_is_told_once_to_who_follows_it),
 		WORLD_TEST(nobody_is_told_of_operations_who_does_not_follow_them),
+		WORLD_TEST(the_dates_of_a_reply_are_in_order_when_the_clock_was_set_back),
 		WORLD_TEST(a_command_expires_while_it_waits_for_its_rate),
 		WORLD_TEST(a_command_expires_while_its_call_is_held),
 		WORLD_TEST(a_command_that_is_over_when_it_comes_is_not_sent),

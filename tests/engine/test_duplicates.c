@@ -143,6 +143,21 @@ static void the_same_id_with_other_content_is_rejected_and_kept(void **state)
 	expect_all_done(w);
 }
 
+static void what_is_rejected_for_its_id_tells_of_its_id_and_of_nobody(void **state)
+{
+	struct world *w = *state;
+	const json_t *reply;
+
+	give_first(w);
+	world_give(w, (struct given){
+	                  .offset = 1, .call = "call-a", .who = "bob carl dora", .id = "one" });
+	expect_error(w, 1, "reused-id");
+	reply = world_find(w, 0, 1)->reply;
+	assert_string_equal(json_string_value(json_object_get(reply, "commandId")), "one");
+	assert_string_equal(json_string_value(json_object_get(reply, "callId")), "call-a");
+	assert_int_equal(json_array_size(json_object_get(reply, "participants")), 0);
+}
+
 static void what_is_redriven_is_sent_again(void **state)
 {
 	struct world *w = *state;
@@ -299,6 +314,7 @@ int main(void)
 		WORLD_TEST(a_duplicate_of_a_doubt_waits_for_its_end),
 		WORLD_TEST(another_call_or_another_id_is_no_duplicate),
 		WORLD_TEST(the_same_id_with_other_content_is_rejected_and_kept),
+		WORLD_TEST(what_is_rejected_for_its_id_tells_of_its_id_and_of_nobody),
 		WORLD_TEST(what_is_redriven_is_sent_again),
 		WORLD_TEST(ids_are_known_after_a_restart),
 		WORLD_TEST(a_duplicate_that_waited_waits_again_after_a_restart),

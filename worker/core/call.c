@@ -1,9 +1,9 @@
 /* Calls and what they wait for: see call.h. */
 #include "worker/core/call.h"
 
+#include "worker/base/hash.h"
 #include "worker/core/batch.h"
 #include "worker/core/doubt.h"
-#include "worker/core/identity.h"
 #include "worker/core/respond.h"
 #include "worker/core/scheduler.h"
 #include "worker/core/state.h"

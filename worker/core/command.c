@@ -7,7 +7,6 @@
 #include <inttypes.h>
 #include <stdarg.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 
@@ -18,6 +17,7 @@
 #define SOURCE_NAME_SIZE 300 /* The name of a topic has at most 249 bytes */
 
 _Static_assert(TEXT_MAX <= PIECE_START_MAX, "a piece may begin anywhere in the text");
+_Static_assert(SOURCE_NAME_SIZE <= PIECE_SIZE_MAX, "a name by the source is a short text");
 
 struct parser {
 	const struct policy *policy;

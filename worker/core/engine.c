@@ -45,7 +45,7 @@ static bool open_applications(struct engine *e)
 {
 	uint32_t n = (uint32_t)e->policy->tenants.count;
 
-	CHECK(n > 0);
+	CHECK(n > 0 && n <= UINT16_MAX);
 	e->applications = calloc(n, sizeof(*e->applications));
 	if (!e->applications)
 		return false;

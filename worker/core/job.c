@@ -1,6 +1,7 @@
 /* Commands at work: see job.h. */
 #include "worker/core/job.h"
 
+#include <stddef.h>
 #include <stdlib.h>
 
 #define COPIED_VALUE_MAX 1024 /* Bytes of a header value; a longer one is not copied */
@@ -9,7 +10,7 @@
 struct job *job_new(struct partition *partition, const struct command *command)
 {
 	uint8_t n = command->n_participants;
-	size_t size = sizeof(struct job) + n * sizeof(struct result);
+	size_t size = offsetof(struct job, results) + n * sizeof(struct result);
 	struct job *job = malloc(size + command_size(command));
 
 	if (!job)

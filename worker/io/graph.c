@@ -349,7 +349,8 @@ static void graph_begin(struct graph *graph, enum pending_kind kind,
 	p->id = invite->id;
 	p->kind = kind;
 	p->expires_at = invite->expires_at;
-	buffer_append_bytes(&p->operation_id, operation_id);
+	if (operation_id.size > 0)
+		buffer_append_bytes(&p->operation_id, operation_id);
 	p->token = tokens_get(graph->tokens, invite->tenant);
 	bearer = token_peek(p->token);
 	if (bearer)

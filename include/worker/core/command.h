@@ -57,7 +57,9 @@ struct participant {
 _Static_assert(COMMAND_BYTES_MAX <= UINT16_MAX + 1, "nothing in a record is further or longer");
 _Static_assert(sizeof(struct participant) == 16, "there may be very many");
 _Static_assert(4 * COMMAND_IDENTITY_MAX <= IDENTITY_ID_SIZE, "a character has at most 4 bytes");
-_Static_assert(IDENTITY_ID_SIZE <= PIECE_SIZE_MAX, "an id is a short text");
+_Static_assert(IDENTITY_ID_SIZE <= PIECE_SIZE_MAX && 4 * COMMAND_ID_MAX <= PIECE_SIZE_MAX &&
+                   4 * COMMAND_CONTEXT_MAX <= PIECE_SIZE_MAX,
+               "ids and contexts are short texts");
 
 /* In one piece of memory with its texts and its participants. There may be very many that wait. */
 struct command {

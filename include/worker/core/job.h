@@ -8,6 +8,8 @@
 #include "worker/core/response.h"
 #include "worker/core/wait.h"
 
+#include <stddef.h>
+
 struct call;
 struct job;
 struct partition;
@@ -105,9 +107,10 @@ struct job {
 
 _Static_assert(BATCH_MAX <= UINT8_MAX, "participants are counted in one byte");
 _Static_assert(sizeof(struct result) % _Alignof(struct command) == 0 &&
-                   sizeof(struct job) % _Alignof(struct command) == 0,
+                   offsetof(struct job, results) % _Alignof(struct command) == 0,
                "a command may lie behind the results");
-_Static_assert(STATUS_COUNT <= 16, "a status takes four bits");
+_Static_assert(JOB_ABANDONED < 8 && EVIDENCE_ROSTER < 4 && STATUS_COUNT <= 16,
+               "they take three, two and four bits");
 
 /* A job with a copy of 'command'. NULL when there is no memory. */
 struct job *job_new(struct partition *partition, const struct command *command) MUST_CHECK;

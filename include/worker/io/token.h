@@ -60,7 +60,7 @@ void token_wait(struct token *token, struct token_waiter *waiter);
 /* Wait no more; a waiter that does not wait is allowed. */
 void token_cancel(struct token *token, struct token_waiter *waiter);
 
-/* Which of all the tokens that there were the one at hand is; 0: there was none yet. */
+/* The number of the last token that there was; 0: there was none yet. */
 uint64_t token_number(const struct token *token);
 
 /* Graph took the token of that number. */
