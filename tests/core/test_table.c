@@ -67,6 +67,17 @@ static void add(struct table *t, struct thing *thing)
 	assert_true(table_add(t, thing));
 }
 
+/* A table with all 'n' of them in it. */
+static struct table table_of(const struct table_kind *kind, struct thing *some, size_t n)
+{
+	struct table t;
+
+	table_init(&t, kind);
+	for (size_t i = 0; i < n; i++)
+		add(&t, &some[i]);
+	return t;
+}
+
 /* The place behind the last object: there are at least so many. */
 static size_t places(const struct table *t)
 {
@@ -115,9 +126,7 @@ static void objects_of_one_hash_are_told_apart(void **state)
 	struct table t;
 
 	(void)state;
-	table_init(&t, &twins);
-	for (size_t i = 0; i < N; i++)
-		add(&t, &some[i]);
+	t = table_of(&twins, some, N);
 	for (size_t i = 0; i < N; i += 2)
 		table_remove(&t, &some[i]);
 	for (uint64_t i = 0; i < N; i++)
@@ -229,9 +238,7 @@ static void coming_and_going_costs_the_same_for_good(void **state)
 	struct table t;
 
 	(void)state;
-	table_init(&t, &things);
-	for (size_t i = 0; i < LIVE; i++)
-		add(&t, &some[i]);
+	t = table_of(&things, some, LIVE);
 	for (int part = 0; part < PARTS; part++) {
 		asked.hashes = asked.comparisons = 0;
 		for (size_t i = 0; i < TIMES / PARTS; i++, key++) {
@@ -257,9 +264,7 @@ static void what_a_crowd_took_is_given_back(void **state)
 	struct table t;
 
 	(void)state;
-	table_init(&t, &things);
-	for (size_t i = 0; i < N; i++)
-		add(&t, &some[i]);
+	t = table_of(&things, some, N);
 	assert_in_range(places(&t), 2 * N - 1000, 4 * N);
 	for (size_t i = 0; i < N - 10; i++)
 		table_remove(&t, &some[i]);
@@ -276,9 +281,7 @@ static void nothing_is_kept_for_a_crowd_that_has_gone_altogether(void **state)
 	struct table t;
 
 	(void)state;
-	table_init(&t, &things);
-	for (size_t i = 0; i < N; i++)
-		add(&t, &some[i]);
+	t = table_of(&things, some, N);
 	for (size_t i = 0; i < N; i++)
 		table_remove(&t, &some[i]);
 	assert_null(t.set);

@@ -196,6 +196,12 @@ static bool is_plain(const struct value *string)
 	return string->raw.size == string->text.size + 2;
 }
 
+/* True when the identity can be read where it is written. */
+static bool has_no_escapes(const struct chosen *chosen)
+{
+	return is_plain(chosen->kind) && is_plain(chosen->id);
+}
+
 /* Append the chosen identity as it is, without a usual type that it begins with, and note where it
  * stands between its quotes: the text ends with the name of its member and a colon. */
 static void append_identity(struct buffer *text, const struct chosen *chosen,
@@ -205,8 +211,7 @@ static void append_identity(struct buffer *text, const struct chosen *chosen,
 	struct bytes json = value_of(chosen->kind)->raw;
 	size_t before_id;
 
-	ret->has_usual_identity_type = is_plain(chosen->kind) && is_plain(chosen->id) &&
-	                               json.size > strlen(usual) &&
+	ret->has_usual_identity_type = has_no_escapes(chosen) && json.size > strlen(usual) &&
 	                               memcmp(json.data, usual, strlen(usual)) == 0;
 	if (ret->has_usual_identity_type)
 		json = between(json.data + strlen(usual), json.data + json.size);
@@ -265,7 +270,7 @@ static void keep_participant(struct buffer *text, const struct value *json,
 	append_participant(text, json, chosen, ret);
 	ret->identity_kind_size = (uint16_t)kind.size;
 	ret->id_size = id.size & PIECE_SIZE_MAX;
-	if (is_plain(chosen->kind) && is_plain(chosen->id))
+	if (has_no_escapes(chosen))
 		return;
 	ret->identity_distance = ret->json_size;
 	ret->id_distance = ret->identity_kind_size;

@@ -299,13 +299,18 @@ static void drop_look(struct engine *e, struct call *call)
 	application_end(e, application_of(e, call));
 }
 
-/* Whoever reports of its records finds nobody. */
-static void drop_writes(struct engine *e, struct response *response)
+static void drop_write(struct engine *e, const struct write *write)
 {
-	if (response && response->reply.id != SLOTS_NONE)
-		slots_remove(&e->writes, response->reply.id);
-	if (response && response->dead_letter.id != SLOTS_NONE)
-		slots_remove(&e->writes, response->dead_letter.id);
+	if (write->id != SLOTS_NONE)
+		slots_remove(&e->writes, write->id);
+}
+
+static void drop_response(struct engine *e, const struct response *response)
+{
+	if (!response)
+		return;
+	drop_write(e, &response->reply);
+	drop_write(e, &response->dead_letter);
 }
 
 void partition_free(struct engine *e, struct partition *p)
@@ -324,7 +329,7 @@ void partition_free(struct engine *e, struct partition *p)
 		struct job *job = (struct job *)ledger_first(&p->ledger);
 
 		ledger_settle(&p->ledger, &job->entry);
-		drop_writes(e, job->response);
+		drop_response(e, job->response);
 		metrics_add(e->metrics, METRIC_jobs_open, -1);
 		job_free(job);
 	}

@@ -259,14 +259,14 @@ static uint64_t due_ms(const struct alarms *alarms, instant_t at, instant_t now)
 bool alarms_set(struct alarms *alarms, uint64_t id, instant_t at, instant_t now)
 {
 	uint32_t slot = slots_index(id);
-	struct tick *tick;
+	struct tick *before, *tick;
 
 	if (!reserve(alarms, slot))
 		return false;
+	before = tick_of(alarms, slot);
 	/* An alarm that is cleared for one that has left is not that of its successor. */
 	if (instant_is_never(at)) {
-		if (tick_of(alarms, slot) &&
-		    alarms->by_slot[slot].generation == slots_generation(id))
+		if (before && alarms->by_slot[slot].generation == slots_generation(id))
 			disarm(alarms, slot);
 		return true;
 	}
@@ -274,9 +274,9 @@ bool alarms_set(struct alarms *alarms, uint64_t id, instant_t at, instant_t now)
 	if (!tick)
 		return false;
 	alarms->by_slot[slot].generation = slots_generation(id);
-	if (tick_of(alarms, slot) == tick)
+	if (before == tick)
 		return true;
-	if (tick_of(alarms, slot))
+	if (before)
 		disarm(alarms, slot);
 	enter(alarms, slot, tick);
 	return true;
